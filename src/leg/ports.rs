@@ -1,0 +1,1 @@
+//! Loopback port pairs: allocation, in a range or from the OS.

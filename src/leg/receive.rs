@@ -1,0 +1,1 @@
+//! Reads a leg's sockets in batches and feeds the stream.

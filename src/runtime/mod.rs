@@ -1,0 +1,1 @@
+//! Threads: named `corertc-*`, signal-masked; the control runtime; shutdown with a deadline.

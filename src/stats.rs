@@ -1,0 +1,71 @@
+//! Counters of one subsystem, shared by every part of it and read by `stats`, `stats_json` and `metrics`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A counter that only goes up.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Adds one.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// The current value.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($name:ident: $help:literal,)*) => {
+        /// All counters of a subsystem, since its start.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $(#[doc = $help] pub $name: Counter,)*
+        }
+
+        impl Counters {
+            /// Every counter with its name, its help text and its value, for `stats_json` and metrics.
+            #[must_use]
+            pub fn all(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), $help, self.$name.value())),*]
+            }
+        }
+    };
+}
+
+counters! {
+    sessions_total: "Sessions created.",
+    sessions_failed: "Sessions that ended before they connected.",
+    leg_packets_in: "RTP packets FFmpeg sent to the legs.",
+    leg_bytes_in: "Bytes of RTP FFmpeg sent to the legs.",
+    leg_wrong_kind: "Leg packets with a payload type that is not the leg's own (wrong kind, or a foreign sender).",
+    leg_drops: "Leg packets dropped for any other reason: malformed, second SSRC, codec mismatch, receive queue overflow.",
+    leg_second_ssrc: "Leg packets of a second SSRC while the first was still sending.",
+    leg_malformed: "Leg packets that are not RTP or RTCP.",
+    leg_overflow: "Leg packets the kernel dropped because the receive buffer was full.",
+    leg_codec_mismatch: "Leg packets that do not parse as the leg's codec.",
+    packets_out: "RTP packets sent to viewers.",
+    bytes_out: "Bytes of SRTP sent to viewers.",
+    frames_dropped: "Frames dropped for a viewer: socket or queue full.",
+    nack_in: "Packets viewers asked for again (NACK).",
+    repaired: "Packets sent again after a NACK.",
+    pli_in: "Key-frame requests of viewers (PLI and FIR).",
+    stun_rejected: "Datagrams refused by ICE: malformed, unknown ufrag, wrong integrity, or an address without a check.",
+    dtls_failed: "DTLS hand-shakes that failed (alert, fingerprint mismatch).",
+    dtls_dropped: "DTLS datagrams dropped: queue full or amplification limit.",
+    srtp_rejected: "SRTP and SRTCP packets refused: authentication, replay or malformed.",
+    rtcp_malformed: "RTCP packets that authenticated but did not parse.",
+    datagrams_unknown: "Datagrams of no known protocol or from an unknown address.",
+    http_2xx: "HTTP answers with a 2xx status.",
+    http_4xx: "HTTP answers with a 4xx status.",
+    http_5xx: "HTTP answers with a 5xx status.",
+}
