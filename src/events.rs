@@ -1,8 +1,8 @@
 //! What happened, as plain values: pushed by anyone, drained by the one callback thread.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What kind of thing happened; the numbers are those of `CORERTC_EVENT_…`.
@@ -50,12 +50,20 @@ struct Queue {
 impl Events {
     /// Queues an event; a full queue counts it as lost instead.
     pub fn push(&self, kind: EventKind, stream_id: &str, detail: serde_json::Value) {
-        let mut waiting = self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self
+            .inner
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= CAPACITY {
             self.inner.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        waiting.push_back(Event { kind, stream_id: stream_id.to_owned(), detail });
+        waiting.push_back(Event {
+            kind,
+            stream_id: stream_id.to_owned(),
+            detail,
+        });
         drop(waiting);
         self.inner.ready.notify_one();
     }
@@ -71,7 +79,11 @@ impl Events {
     /// The next event, waiting at most `timeout` for one.
     #[must_use]
     pub fn next(&self, timeout: Duration) -> Option<Event> {
-        let waiting = self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self
+            .inner
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (mut waiting, _) = self
             .inner
             .ready

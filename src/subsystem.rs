@@ -95,7 +95,12 @@ impl Subsystem {
     }
 
     /// One request of a host's own server; blocks at most `timeout` (zero: the option's).
-    pub fn http_handle(&self, request: ::http::Request<Bytes>, remote_addr: &str, timeout: Duration) -> Result<::http::Response<Bytes>, Error> {
+    pub fn http_handle(
+        &self,
+        request: ::http::Request<Bytes>,
+        remote_addr: &str,
+        timeout: Duration,
+    ) -> Result<::http::Response<Bytes>, Error> {
         let _ = (request, remote_addr, timeout);
         todo!()
     }

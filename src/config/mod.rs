@@ -20,7 +20,10 @@ pub struct IceServer {
 
 /// A whole, valid subsystem configuration.
 #[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "each field is the option of the same name in include/corertc.h")]
+#[allow(
+    missing_docs,
+    reason = "each field is the option of the same name in include/corertc.h"
+)]
 pub struct Settings {
     pub enable: bool,
     /// Addresses announced in answers (NAT1TO1_IPS, else PUBLIC_IP); empty: every interface's, loopback last.
@@ -70,7 +73,10 @@ pub enum VideoCodec {
 
 /// A whole, valid per-process configuration (`CORERTC_PROCESS_…`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is the option of the same name in include/corertc.h")]
+#[allow(
+    missing_docs,
+    reason = "each field is the option of the same name in include/corertc.h"
+)]
 pub struct ProcessSettings {
     pub video_map: String,
     pub audio_map: String,

@@ -16,7 +16,12 @@ pub struct Fanout {}
 
 impl Fanout {
     /// Binds every listen address (an error names the one that is busy) and starts `workers` threads.
-    pub fn start(listen: &[SocketAddr], workers: usize, gso: bool, counters: Arc<Counters>) -> Result<Self, FanoutError> {
+    pub fn start(
+        listen: &[SocketAddr],
+        workers: usize,
+        gso: bool,
+        counters: Arc<Counters>,
+    ) -> Result<Self, FanoutError> {
         let _ = (listen, workers, gso, counters);
         todo!("built by the founder")
     }

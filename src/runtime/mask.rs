@@ -38,7 +38,11 @@ impl Drop for Masked {
     fn drop(&mut self) {
         // SAFETY: `before` was filled by pthread_sigmask in `enter`.
         unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut());
+            libc::pthread_sigmask(
+                libc::SIG_SETMASK,
+                &raw const self.before,
+                std::ptr::null_mut(),
+            );
         }
     }
 }

@@ -15,7 +15,9 @@ where
 {
     // The mask is inherited, so it is set in the parent around the spawn: the child never runs unmasked.
     let _masked = mask::Masked::enter();
-    std::thread::Builder::new().name(format!("corertc-{name}")).spawn(body)
+    std::thread::Builder::new()
+        .name(format!("corertc-{name}"))
+        .spawn(body)
 }
 
 /// The runtime of the control path: HTTP, signalling, sessions, timers.
@@ -36,7 +38,10 @@ impl Control {
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
-        Ok(Self { runtime: Some(runtime), handle })
+        Ok(Self {
+            runtime: Some(runtime),
+            handle,
+        })
     }
 
     /// Spawns onto it.

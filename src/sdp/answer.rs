@@ -44,7 +44,11 @@ pub struct AnswerParams<'a> {
 
 /// Chooses, for a WHEP offer, the payload types that carry the stream's tracks. A codec the offer lacks is
 /// [`SdpError::Unacceptable`] naming it (P098); at most one m-section per kind (P085); direction must let us send (P082).
-pub fn choose_playback(offer: &Offer, video: Option<TrackFacts>, audio: Option<TrackFacts>) -> Result<Vec<MediaAnswer>, SdpError> {
+pub fn choose_playback(
+    offer: &Offer,
+    video: Option<TrackFacts>,
+    audio: Option<TrackFacts>,
+) -> Result<Vec<MediaAnswer>, SdpError> {
     let _ = (offer, video, audio);
     todo!("built by the sdp helper")
 }

@@ -89,13 +89,25 @@ pub struct Sessions {}
 impl Sessions {
     /// An empty registry whose sessions run on `runtime`.
     #[must_use]
-    pub fn new(runtime: Handle, fanout: Fanout, identity: Identity, settings: Arc<Settings>, counters: Arc<Counters>, events: Events) -> Self {
+    pub fn new(
+        runtime: Handle,
+        fanout: Fanout,
+        identity: Identity,
+        settings: Arc<Settings>,
+        counters: Arc<Counters>,
+        events: Events,
+    ) -> Self {
         let _ = (runtime, fanout, identity, settings, counters, events);
         todo!("built by the founder")
     }
 
     /// Makes a viewer's session: answer written, peer registered with its shard, setup deadline running.
-    pub fn play(&self, stream: &Arc<Stream>, offer: &Offer, client: Client) -> Result<Created, SessionError> {
+    pub fn play(
+        &self,
+        stream: &Arc<Stream>,
+        offer: &Offer,
+        client: Client,
+    ) -> Result<Created, SessionError> {
         let _ = (stream, offer, client);
         todo!()
     }

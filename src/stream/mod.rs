@@ -75,7 +75,13 @@ pub struct Stream {
 impl Stream {
     /// A stream without packets yet, and the one object that may feed it.
     #[must_use]
-    pub fn new(id: &str, key: StreamKey, expectation: Expectation, counters: Arc<Counters>, events: Events) -> (Arc<Self>, Ingest) {
+    pub fn new(
+        id: &str,
+        key: StreamKey,
+        expectation: Expectation,
+        counters: Arc<Counters>,
+        events: Events,
+    ) -> (Arc<Self>, Ingest) {
         let _ = (id, key, expectation, counters, events);
         todo!("built by the stream helper")
     }

@@ -25,13 +25,23 @@ impl Streams {
     /// The stream of that id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<Arc<Stream>> {
-        self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.by_id
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 
     /// All streams, sorted by id.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Stream>> {
-        let mut all: Vec<_> = self.by_id.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let mut all: Vec<_> = self
+            .by_id
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect();
         all.sort_by(|a, b| a.id().cmp(b.id()));
         all
     }
@@ -39,7 +49,10 @@ impl Streams {
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.by_id.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.by_id
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Arc<Stream>>> {

@@ -47,7 +47,12 @@ pub struct Connection {}
 
 impl Connection {
     /// `fingerprints`: (hash name in lower case, digest) of the offer; every one of a known algorithm must match (C034).
-    pub fn new(identity: &Identity, role: Role, fingerprints: &[(String, Vec<u8>)], now: Instant) -> Result<Self, DtlsError> {
+    pub fn new(
+        identity: &Identity,
+        role: Role,
+        fingerprints: &[(String, Vec<u8>)],
+        now: Instant,
+    ) -> Result<Self, DtlsError> {
         let _ = (identity, role, fingerprints, now);
         todo!()
     }

@@ -54,13 +54,24 @@ impl<'a> BindingRequest<'a> {
 }
 
 /// A success response with XOR-MAPPED-ADDRESS, MESSAGE-INTEGRITY and FINGERPRINT, written into `out` (cleared first).
-pub fn write_success(out: &mut Vec<u8>, transaction: &[u8; 12], mapped: SocketAddr, local_pwd: &str) {
+pub fn write_success(
+    out: &mut Vec<u8>,
+    transaction: &[u8; 12],
+    mapped: SocketAddr,
+    local_pwd: &str,
+) {
     let _ = (out, transaction, mapped, local_pwd);
     todo!()
 }
 
 /// An error response (e.g. 487 role conflict, 400, 420), signed likewise.
-pub fn write_error(out: &mut Vec<u8>, transaction: &[u8; 12], code: u16, reason: &str, local_pwd: &str) {
+pub fn write_error(
+    out: &mut Vec<u8>,
+    transaction: &[u8; 12],
+    code: u16,
+    reason: &str,
+    local_pwd: &str,
+) {
     let _ = (out, transaction, code, reason, local_pwd);
     todo!()
 }
