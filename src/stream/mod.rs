@@ -20,7 +20,7 @@ pub use ingest::Ingest;
 pub use registry::Streams;
 
 /// Names a stream inside one subsystem; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamKey(pub u64);
 
 /// Receives closed frame batches. Must not block.
