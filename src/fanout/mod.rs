@@ -84,7 +84,7 @@ enum Command {
     Add(u64, Box<NewViewer>),
     Transmit(u64, Option<Path>, Vec<u8>),
     Connect(u64, Box<Keys>, Path),
-    Remove(u64, oneshot::Sender<()>),
+    Remove(u64, Vec<Vec<u8>>, oneshot::Sender<()>),
     Datagram(u64, Path, Vec<u8>),
     Spawn(Task),
     Stop,
@@ -220,12 +220,14 @@ impl ViewerHandle {
         self.tell(Command::Connect(self.route.key, Box::new(keys), path));
     }
 
-    /// Says goodbye and forgets the viewer; everything transmitted before is sent first. Returns when that was done.
-    pub async fn remove(&self) {
+    /// Says goodbye (RTCP BYE), then `last_words` (DTLS), and forgets the viewer. Resolves when that was done.
+    pub fn remove(&self, last_words: Vec<Vec<u8>>) -> impl Future<Output = ()> + use<> {
         let (done, removed) = oneshot::channel();
-        self.tell(Command::Remove(self.route.key, done));
-        // A shard that has ended holds no viewer any more.
-        let _ = removed.await;
+        self.tell(Command::Remove(self.route.key, last_words, done));
+        async {
+            // A shard that has ended holds no viewer any more.
+            let _ = removed.await;
+        }
     }
 
     fn tell(&self, command: Command) {

@@ -119,10 +119,14 @@ impl Shard {
         playing.viewers.push(index);
     }
 
-    /// Says goodbye to a viewer and forgets it.
-    pub(super) fn remove(&mut self, key: u64) {
+    /// Says goodbye to a viewer, then its DTLS' last words, and forgets it.
+    pub(super) fn remove(&mut self, key: u64, last_words: Vec<Vec<u8>>) {
         let Some(index) = self.by_key.remove(&key) else { return };
-        self.viewers[index].viewer.goodbye(&mut self.outbox);
+        let viewer = &mut self.viewers[index].viewer;
+        viewer.goodbye(&mut self.outbox);
+        for datagram in last_words {
+            viewer.transmit(None, datagram, &mut self.outbox);
+        }
         self.work_off(index);
         self.publish(index);
         let entry = self.viewers.remove(index);

@@ -72,8 +72,8 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
                     shard.refuse(key, error.to_string());
                 }
             }
-            Command::Remove(key, done) => {
-                shard.remove(key);
+            Command::Remove(key, last_words, done) => {
+                shard.remove(key, last_words);
                 // Nobody waits any more: fine.
                 let _ = done.send(());
             }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
-use super::ice::{Kind, classify, stun};
+use super::ice::stun::{self, StunError};
+use super::ice::{Kind, classify};
 use super::paths::Paths;
 use super::srtp::{Inbound, Keys, Outbound, SrtpError};
 use super::track::{Track, TrackSetup};
@@ -113,9 +114,10 @@ impl Viewer {
 
     /// RFC 8445 §7.3: a check that authenticates makes its address known and is answered.
     fn stun(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        let request = match stun::BindingRequest::parse(bytes) {
-            Ok(request) if request.verify(&self.pwd).is_ok() => request,
-            _ => return self.counters.stun_rejected.inc(),
+        let request = stun::BindingRequest::parse(bytes).ok();
+        let verdict = request.as_ref().map(|request| request.verify(&self.pwd));
+        let (Some(request), Some(Ok(()) | Err(StunError::UnknownAttribute))) = (request, verdict) else {
+            return self.counters.stun_rejected.inc();
         };
         let Some(learnt) = self.paths.checked(path, bytes.len(), now) else {
             return self.counters.stun_rejected.inc();
@@ -133,7 +135,10 @@ impl Viewer {
             self.heard = now;
         }
         let mut answer = Vec::with_capacity(96);
-        if request.controlled {
+        let understood = verdict == Some(Ok(())) && !request.controlled;
+        if verdict != Some(Ok(())) {
+            stun::write_unknown(&mut answer, &request, &self.pwd);
+        } else if request.controlled {
             // RFC 8445 §7.3.1.1: we are lite, so always controlled; a peer that says so too must switch.
             stun::write_error(&mut answer, &request.transaction, 487, "Role Conflict", &self.pwd);
         } else {
@@ -142,7 +147,7 @@ impl Viewer {
         if self.paths.spend(&path, answer.len()) {
             out.send.push((path, answer));
         }
-        if !request.controlled && self.security.is_none() {
+        if understood && self.security.is_none() {
             out.notices.push(Notice::Checked(path));
         }
         self.release_held(out);
