@@ -9,8 +9,18 @@ use crate::peer::ice::{Kind, classify, stun};
 
 impl Shard {
     /// A datagram came in on listen address `socket`.
-    pub(super) fn received(&mut self, socket: u8, datagram: &Datagram<'_>, now: Instant, wall: SystemTime) {
-        let path = Path { socket, local: datagram.local, remote: datagram.remote };
+    pub(super) fn received(
+        &mut self,
+        socket: u8,
+        datagram: &Datagram<'_>,
+        now: Instant,
+        wall: SystemTime,
+    ) {
+        let path = Path {
+            socket,
+            local: datagram.local,
+            remote: datagram.remote,
+        };
         if classify(datagram.bytes) == Kind::Stun {
             // A check says itself whose it is; that holds for new addresses too (RFC 8445 §7.3).
             let route = stun::BindingRequest::parse(datagram.bytes)
@@ -33,8 +43,14 @@ impl Shard {
 
     fn deliver(&mut self, route: Route, path: Path, bytes: &[u8], now: Instant, wall: SystemTime) {
         if route.shard == self.index {
-            self.with_viewer(route.key, |viewer, out| viewer.datagram(path, bytes, now, wall, out));
-        } else if !self.peers[route.shard].forward(Command::Datagram(route.key, path, bytes.to_vec())) {
+            self.with_viewer(route.key, |viewer, out| {
+                viewer.datagram(path, bytes, now, wall, out)
+            });
+        } else if !self.peers[route.shard].forward(Command::Datagram(
+            route.key,
+            path,
+            bytes.to_vec(),
+        )) {
             self.counters.datagrams_unknown.inc();
         }
     }

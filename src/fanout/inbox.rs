@@ -20,7 +20,11 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) fn new(counters: Arc<Counters>) -> Self {
-        Self { waiting: Mutex::default(), ready: Notify::new(), counters }
+        Self {
+            waiting: Mutex::default(),
+            ready: Notify::new(),
+            counters,
+        }
     }
 
     /// Waits until there may be something.
@@ -30,7 +34,10 @@ impl Inbox {
 
     /// Swaps what waits for the empty `other`.
     pub(super) fn take(&self, other: &mut VecDeque<(StreamKey, Arc<FrameBatch>)>) {
-        std::mem::swap(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner), other);
+        std::mem::swap(
+            &mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner),
+            other,
+        );
     }
 }
 

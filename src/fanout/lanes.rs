@@ -85,7 +85,12 @@ impl Lanes {
             lane.due = Some(next_due);
             self.due.insert((next_due, key));
         }
-        Some(Round { lane: key, batch, first, end })
+        Some(Round {
+            lane: key,
+            batch,
+            first,
+            end,
+        })
     }
 
     /// When [`Lanes::next`] has something again.
@@ -112,7 +117,11 @@ mod tests {
     use crate::stream::PacketSpan;
 
     fn frame(media: Media, packets: usize, now: Instant) -> Arc<FrameBatch> {
-        let span = PacketSpan { offset: 0, len: 1, marker: false };
+        let span = PacketSpan {
+            offset: 0,
+            len: 1,
+            marker: false,
+        };
         Arc::new(FrameBatch {
             media,
             codec: Codec::Vp8,
@@ -159,7 +168,9 @@ mod tests {
     fn a_lane_is_bounded_and_forgotten_whole() {
         let now = Instant::now();
         let mut lanes = Lanes::default();
-        let taken = (0..100).filter(|_| lanes.push(StreamKey(1), frame(Media::Video, 1, now), now)).count();
+        let taken = (0..100)
+            .filter(|_| lanes.push(StreamKey(1), frame(Media::Video, 1, now), now))
+            .count();
         assert_eq!(taken, LANE_FRAMES);
         lanes.forget(StreamKey(1));
         assert!(lanes.next(now).is_none());

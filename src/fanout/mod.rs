@@ -127,8 +127,8 @@ impl Fanout {
         let mut sockets: Vec<Vec<std::net::UdpSocket>> = (0..workers).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
         for address in listen {
-            let group =
-                bind_group(*address, workers).map_err(|error| FanoutError(format!("UDP_LISTEN {address}: {error}")))?;
+            let group = bind_group(*address, workers)
+                .map_err(|error| FanoutError(format!("UDP_LISTEN {address}: {error}")))?;
             addresses.extend(group.first().and_then(|socket| socket.local_addr().ok()));
             for (of_shard, socket) in sockets.iter_mut().zip(group) {
                 of_shard.push(socket);
@@ -151,9 +151,16 @@ impl Fanout {
             let thread = runtime::spawn_thread(&format!("shard-{index}"), body);
             threads.push(thread.map_err(|error| FanoutError(format!("thread: {error}")))?);
         }
-        let inner =
-            Inner { shards: senders, demux, addresses, next_key: AtomicU64::new(1), threads: Mutex::new(threads) };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Inner {
+            shards: senders,
+            demux,
+            addresses,
+            next_key: AtomicU64::new(1),
+            threads: Mutex::new(threads),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The bound addresses, in the order of the listen addresses.
@@ -165,9 +172,15 @@ impl Fanout {
     /// Adds a viewer; from now on its checks are answered.
     pub fn add(&self, viewer: NewViewer) -> ViewerHandle {
         let key = self.inner.next_key.fetch_add(1, Ordering::Relaxed);
-        let route = Route { shard: (key % self.inner.shards.len() as u64) as usize, key };
+        let route = Route {
+            shard: (key % self.inner.shards.len() as u64) as usize,
+            key,
+        };
         let ufrag = viewer.ufrag.clone();
-        let handle = ViewerHandle { fanout: self.clone(), route };
+        let handle = ViewerHandle {
+            fanout: self.clone(),
+            route,
+        };
         handle.tell(Command::Add(key, Box::new(viewer)));
         // Found only once the shard knows it: commands keep their order, and forwarded datagrams are commands too.
         self.inner.demux.add_ufrag(&ufrag, route);
@@ -180,7 +193,9 @@ impl Fanout {
         F: FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send + 'static,
     {
         let shard = (spread % self.inner.shards.len() as u64) as usize;
-        let _ = self.inner.shards[shard].commands.send(Command::Spawn(Box::new(make)));
+        let _ = self.inner.shards[shard]
+            .commands
+            .send(Command::Spawn(Box::new(make)));
     }
 
     /// Sessions and addresses the demultiplexer knows: (addresses, ufrags).
@@ -194,7 +209,13 @@ impl Fanout {
         for shard in &self.inner.shards {
             let _ = shard.commands.send(Command::Stop);
         }
-        let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(
+            &mut *self
+                .inner
+                .threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         for thread in threads {
             // A shard that panicked has told the log already.
             let _ = thread.join();
@@ -231,14 +252,22 @@ impl ViewerHandle {
     }
 
     fn tell(&self, command: Command) {
-        let _ = self.fanout.inner.shards[self.route.shard].commands.send(command);
+        let _ = self.fanout.inner.shards[self.route.shard]
+            .commands
+            .send(command);
     }
 }
 
 impl Peer {
     fn channel() -> (Self, mpsc::UnboundedReceiver<Command>) {
         let (commands, receiver) = mpsc::unbounded_channel();
-        (Self { commands, forwarded: Arc::default() }, receiver)
+        (
+            Self {
+                commands,
+                forwarded: Arc::default(),
+            },
+            receiver,
+        )
     }
 
     /// Hands a datagram to this shard; false where too many wait already.

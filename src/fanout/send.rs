@@ -53,7 +53,9 @@ pub(super) struct Outlet {
 impl Outlet {
     /// One datagram, outside the media rounds. A full socket loses it, as any network may.
     pub(super) fn send_now(&mut self, sockets: &[Arc<UdpSocket>], path: &Path, bytes: &[u8]) {
-        let Some(socket) = sockets.get(usize::from(path.socket)) else { return };
+        let Some(socket) = sockets.get(usize::from(path.socket)) else {
+            return;
+        };
         self.batch.push(path, 0, bytes.len(), 0, 0);
         self.batch.flush(socket.as_fd(), bytes, |_, _| {});
     }
@@ -71,7 +73,14 @@ impl Outlet {
                 let span = &batch.packets[packet];
                 let seq = batch.first_seq + packet as u64;
                 let payload = batch.payload_of(span);
-                entry.viewer.seal(media, seq, batch.timestamp, span.marker, payload, &mut self.scratch);
+                entry.viewer.seal(
+                    media,
+                    seq,
+                    batch.timestamp,
+                    span.marker,
+                    payload,
+                    &mut self.scratch,
+                );
                 let len = self.scratch.len() - packet_start;
                 if entry.viewer.segments {
                     payload_octets += u32::from(span.len);
@@ -83,13 +92,25 @@ impl Outlet {
             if entry.viewer.segments {
                 let len = self.scratch.len() - start;
                 let segment = if run.count > 1 { segment as u16 } else { 0 };
-                self.message(index, media, path, start, len, segment, run.count as u32, payload_octets);
+                self.message(
+                    index,
+                    media,
+                    path,
+                    start,
+                    len,
+                    segment,
+                    run.count as u32,
+                    payload_octets,
+                );
             }
         }
         self.chunk_viewers += 1;
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one line of the hot loop, with one caller")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one line of the hot loop, with one caller"
+    )]
     fn message(
         &mut self,
         viewer: usize,
@@ -105,7 +126,13 @@ impl Outlet {
             return;
         }
         self.batch.push(path, start, len, segment, self.loads.len());
-        self.loads.push(Load { viewer, media, packets, payload_octets, wire_bytes: len as u32 });
+        self.loads.push(Load {
+            viewer,
+            media,
+            packets,
+            payload_octets,
+            wire_bytes: len as u32,
+        });
     }
 
     /// The next viewer, with at most `messages` messages, has no room in this chunk.
@@ -117,17 +144,31 @@ impl Outlet {
     }
 
     /// Gives the chunk to the kernel and books what became of it. Whoever can't be served loses the frame.
-    fn flush(&mut self, sockets: &[Arc<UdpSocket>], viewers: &mut Slab<Entry>, counters: &Counters) {
+    fn flush(
+        &mut self,
+        sockets: &[Arc<UdpSocket>],
+        viewers: &mut Slab<Entry>,
+        counters: &Counters,
+    ) {
         let (mut packets, mut bytes) = (0, 0);
-        let Self { scratch, batch, loads, .. } = self;
+        let Self {
+            scratch,
+            batch,
+            loads,
+            ..
+        } = self;
         if let Some(socket) = sockets.get(usize::from(self.socket)) {
             batch.flush(socket.as_fd(), scratch, |tag, outcome| {
                 let load = &loads[tag];
-                let Some(entry) = viewers.get_mut(load.viewer) else { return };
+                let Some(entry) = viewers.get_mut(load.viewer) else {
+                    return;
+                };
                 match outcome {
                     Outcome::Sent | Outcome::SentPlain => {
                         entry.viewer.segments &= outcome == Outcome::Sent;
-                        entry.viewer.count(load.media, load.packets, load.payload_octets);
+                        entry
+                            .viewer
+                            .count(load.media, load.packets, load.payload_octets);
                         entry.packets += u64::from(load.packets);
                         entry.bytes += u64::from(load.wire_bytes);
                         packets += u64::from(load.packets);
@@ -153,7 +194,9 @@ impl Outlet {
 impl Shard {
     /// Sends one round of a frame to every viewer of its stream.
     pub(super) fn send_round(&mut self, round: &Round, now: Instant) {
-        let Some(playing) = self.streams.get(&round.lane.0) else { return };
+        let Some(playing) = self.streams.get(&round.lane.0) else {
+            return;
+        };
         let batch = &*round.batch;
         find_runs(&mut self.outlet.runs, batch, round.first, round.end);
         let messages = round.end - round.first;
@@ -166,7 +209,10 @@ impl Shard {
             let media = batch.media as usize;
             if round.first == 0 {
                 let had_started = entry.viewer.started(batch.media);
-                entry.in_frame[media] = entry.viewer.begin(batch.media, batch.first_seq, batch.keyframe);
+                entry.in_frame[media] =
+                    entry
+                        .viewer
+                        .begin(batch.media, batch.first_seq, batch.keyframe);
                 if entry.in_frame[media] && !had_started {
                     self.outlet.fresh.push(index);
                 }
@@ -174,14 +220,18 @@ impl Shard {
             if !entry.in_frame[media] {
                 continue;
             }
-            let Some(path) = entry.viewer.media_path().copied() else { continue };
+            let Some(path) = entry.viewer.media_path().copied() else {
+                continue;
+            };
             if self.outlet.must_flush(path.socket, messages) {
-                self.outlet.flush(&self.sockets, &mut self.viewers, &self.counters);
+                self.outlet
+                    .flush(&self.sockets, &mut self.viewers, &self.counters);
                 self.outlet.socket = path.socket;
             }
             self.outlet.queue(index, &self.viewers[index], &path, batch);
         }
-        self.outlet.flush(&self.sockets, &mut self.viewers, &self.counters);
+        self.outlet
+            .flush(&self.sockets, &mut self.viewers, &self.counters);
         if !self.outlet.fresh.is_empty() {
             let wall = SystemTime::now();
             for index in std::mem::take(&mut self.outlet.fresh) {
@@ -204,7 +254,10 @@ fn find_runs(runs: &mut Vec<Run>, batch: &FrameBatch, first: usize, end: usize) 
         if next < end && batch.packets[next].len < len {
             next += 1;
         }
-        runs.push(Run { first: at, count: next - at });
+        runs.push(Run {
+            first: at,
+            count: next - at,
+        });
         at = next;
     }
 }
@@ -216,7 +269,14 @@ mod tests {
     use crate::stream::PacketSpan;
 
     fn runs_of(lengths: &[u16]) -> Vec<(usize, usize)> {
-        let packets = lengths.iter().map(|len| PacketSpan { offset: 0, len: *len, marker: false }).collect();
+        let packets = lengths
+            .iter()
+            .map(|len| PacketSpan {
+                offset: 0,
+                len: *len,
+                marker: false,
+            })
+            .collect();
         let batch = FrameBatch {
             media: Media::Video,
             codec: Codec::H264,
@@ -235,7 +295,10 @@ mod tests {
     #[test]
     fn only_the_last_packet_of_a_run_may_be_shorter() {
         assert_eq!(runs_of(&[1200, 1200, 1200, 700]), [(0, 4)]);
-        assert_eq!(runs_of(&[10, 4, 900, 1200, 1200, 3]), [(0, 2), (2, 1), (3, 3)]);
+        assert_eq!(
+            runs_of(&[10, 4, 900, 1200, 1200, 3]),
+            [(0, 2), (2, 1), (3, 3)]
+        );
         assert_eq!(runs_of(&[5, 6, 7]), [(0, 1), (1, 1), (2, 1)]);
         assert_eq!(runs_of(&[7, 6, 6]), [(0, 2), (2, 1)]);
         assert_eq!(runs_of(&[7]), [(0, 1)]);

@@ -114,14 +114,19 @@ impl Shard {
         let inbox: Arc<dyn Sink> = self.inbox.clone();
         let playing = self.streams.entry(stream_key).or_insert_with(|| {
             new.stream.attach(inbox);
-            Playing { stream: new.stream, viewers: Vec::new() }
+            Playing {
+                stream: new.stream,
+                viewers: Vec::new(),
+            }
         });
         playing.viewers.push(index);
     }
 
     /// Says goodbye to a viewer, then its DTLS' last words, and forgets it.
     pub(super) fn remove(&mut self, key: u64, last_words: Vec<Vec<u8>>) {
-        let Some(index) = self.by_key.remove(&key) else { return };
+        let Some(index) = self.by_key.remove(&key) else {
+            return;
+        };
         let viewer = &mut self.viewers[index].viewer;
         viewer.goodbye(&mut self.outbox);
         for datagram in last_words {
@@ -131,11 +136,16 @@ impl Shard {
         self.publish(index);
         let entry = self.viewers.remove(index);
         self.demux.remove_ufrag(&entry.ufrag);
-        let route = Route { shard: self.index, key };
+        let route = Route {
+            shard: self.index,
+            key,
+        };
         for path in entry.viewer.paths() {
             self.demux.remove_address(path.socket, path.remote, route);
         }
-        let Some(playing) = self.streams.get_mut(&entry.stream) else { return };
+        let Some(playing) = self.streams.get_mut(&entry.stream) else {
+            return;
+        };
         playing.viewers.retain(|viewer| *viewer != index);
         if playing.viewers.is_empty() {
             let inbox: Arc<dyn Sink> = self.inbox.clone();
@@ -147,11 +157,15 @@ impl Shard {
 
     /// Calls one viewer, then does what it wants done. A panic ends this viewer only.
     pub(super) fn with_viewer(&mut self, key: u64, call: impl FnOnce(&mut Viewer, &mut Outbox)) {
-        let Some(index) = self.by_key.get(&key).copied() else { return };
+        let Some(index) = self.by_key.get(&key).copied() else {
+            return;
+        };
         let entry = &mut self.viewers[index];
         let outbox = &mut self.outbox;
         if catch_unwind(AssertUnwindSafe(|| call(&mut entry.viewer, outbox))).is_err() {
-            let _ = entry.events.try_send(ViewerEvent::Refused("internal error".to_owned()));
+            let _ = entry
+                .events
+                .try_send(ViewerEvent::Refused("internal error".to_owned()));
         }
         self.work_off(index);
     }
@@ -159,14 +173,19 @@ impl Shard {
     /// The keys could not be used: the session ends.
     pub(super) fn refuse(&self, key: u64, why: String) {
         if let Some(index) = self.by_key.get(&key) {
-            let _ = self.viewers[*index].events.try_send(ViewerEvent::Refused(why));
+            let _ = self.viewers[*index]
+                .events
+                .try_send(ViewerEvent::Refused(why));
         }
     }
 
     /// Does what the viewer at `index` left in the outbox.
     fn work_off(&mut self, index: usize) {
         let entry = &mut self.viewers[index];
-        let route = Route { shard: self.index, key: entry.key };
+        let route = Route {
+            shard: self.index,
+            key: entry.key,
+        };
         for path in self.outbox.learnt.drain(..) {
             self.demux.add_address(path.socket, path.remote, route);
         }
@@ -201,9 +220,13 @@ impl Shard {
         let mut taken = std::mem::take(&mut self.taken);
         self.inbox.take(&mut taken);
         for (stream, batch) in taken.drain(..) {
-            let Some(playing) = self.streams.get(&stream) else { continue };
+            let Some(playing) = self.streams.get(&stream) else {
+                continue;
+            };
             if !self.lanes.push(stream, batch, now) {
-                self.counters.frames_dropped.add(playing.viewers.len() as u64);
+                self.counters
+                    .frames_dropped
+                    .add(playing.viewers.len() as u64);
             }
         }
         self.taken = taken;
@@ -211,8 +234,12 @@ impl Shard {
 
     /// Reports that are due, numbers, and who has fallen silent.
     pub(super) fn tick(&mut self, now: Instant, wall: SystemTime) {
-        let due: Vec<usize> =
-            self.viewers.iter().filter(|(_, entry)| entry.next_report <= now).map(|(index, _)| index).collect();
+        let due: Vec<usize> = self
+            .viewers
+            .iter()
+            .filter(|(_, entry)| entry.next_report <= now)
+            .map(|(index, _)| index)
+            .collect();
         for index in due {
             self.report(index, now, wall);
             self.publish(index);
@@ -220,7 +247,10 @@ impl Shard {
         for (_, entry) in &mut self.viewers {
             let silent_for = now.saturating_duration_since(entry.viewer.heard());
             if silent_for >= self.idle_timeout && !entry.told_silent {
-                entry.told_silent = entry.events.try_send(ViewerEvent::Silent(silent_for)).is_ok();
+                entry.told_silent = entry
+                    .events
+                    .try_send(ViewerEvent::Silent(silent_for))
+                    .is_ok();
             }
         }
     }
@@ -229,8 +259,14 @@ impl Shard {
     pub(super) fn report(&mut self, index: usize, now: Instant, wall: SystemTime) {
         let entry = &mut self.viewers[index];
         entry.next_report = now + REPORT_INTERVAL;
-        let Some(playing) = self.streams.get(&entry.stream) else { return };
-        entry.viewer.reports(wall, |media| playing.stream.timestamp_at(media, wall), &mut self.outbox);
+        let Some(playing) = self.streams.get(&entry.stream) else {
+            return;
+        };
+        entry.viewer.reports(
+            wall,
+            |media| playing.stream.timestamp_at(media, wall),
+            &mut self.outbox,
+        );
         self.work_off(index);
     }
 
@@ -243,7 +279,10 @@ impl Shard {
             frames_dropped: entry.frames_dropped,
             loss_percent: feedback.loss_percent(),
             rtt: feedback.rtt(),
-            remote: entry.viewer.media_path().map(crate::net::Path::remote_canonical),
+            remote: entry
+                .viewer
+                .media_path()
+                .map(crate::net::Path::remote_canonical),
         };
         *entry.numbers.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
     }

@@ -13,8 +13,8 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, yield_now};
 
-use super::shard::{Plan, Shard};
 use super::Command;
+use super::shard::{Plan, Shard};
 use crate::net::ReceiveBatch;
 use crate::runtime;
 
@@ -43,8 +43,10 @@ pub(super) fn run(plan: Plan, commands: mpsc::UnboundedReceiver<Command>) {
 
 async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) -> io::Result<()> {
     let sockets = std::mem::take(&mut plan.sockets);
-    let sockets =
-        sockets.into_iter().map(|socket| UdpSocket::from_std(socket).map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
+    let sockets = sockets
+        .into_iter()
+        .map(|socket| UdpSocket::from_std(socket).map(Arc::new))
+        .collect::<io::Result<Vec<_>>>()?;
     let index = plan.index;
     let shard = Rc::new(RefCell::new(Shard::new(plan, sockets.clone())));
     for (number, socket) in sockets.into_iter().enumerate() {
@@ -67,7 +69,9 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
             }
             Command::Connect(key, keys, path) => {
                 let mut refused = None;
-                shard.with_viewer(key, |viewer, out| refused = viewer.connect(&keys, path, now, out).err());
+                shard.with_viewer(key, |viewer, out| {
+                    refused = viewer.connect(&keys, path, now, out).err()
+                });
                 if let Some(error) = refused {
                     shard.refuse(key, error.to_string());
                 }
@@ -80,7 +84,9 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
             Command::Datagram(key, path, bytes) => {
                 shard.peers[index].taken();
                 let wall = SystemTime::now();
-                shard.with_viewer(key, |viewer, out| viewer.datagram(path, &bytes, now, wall, out));
+                shard.with_viewer(key, |viewer, out| {
+                    viewer.datagram(path, &bytes, now, wall, out)
+                });
             }
             Command::Spawn(make) => {
                 tokio::task::spawn_local(make());
@@ -97,7 +103,9 @@ async fn receive(shard: Shared, number: u8, socket: Arc<UdpSocket>) {
             return;
         }
         // Errors but WouldBlock are a datagram's own (an ICMP answer): the socket goes on.
-        let count = socket.try_io(Interest::READABLE, || batch.receive(socket.as_fd())).unwrap_or(0);
+        let count = socket
+            .try_io(Interest::READABLE, || batch.receive(socket.as_fd()))
+            .unwrap_or(0);
         if count > 0 {
             let (now, wall) = (Instant::now(), SystemTime::now());
             let mut shard = shard.borrow_mut();
@@ -121,7 +129,9 @@ async fn media(shard: Shared) {
             let now = Instant::now();
             shard.take_batches(now);
             for _ in 0..ROUNDS_PER_TURN {
-                let Some(round) = shard.lanes.next(Instant::now()) else { break };
+                let Some(round) = shard.lanes.next(Instant::now()) else {
+                    break;
+                };
                 shard.send_round(&round, now);
             }
             shard.lanes.next_due()

@@ -37,7 +37,11 @@ pub fn leg_receive_options(socket: &UdpSocket) -> io::Result<()> {
 
 fn open(address: SocketAddr) -> io::Result<Socket> {
     // socket2 sets CLOEXEC: the host forks FFmpeg all day.
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
     socket.set_nonblocking(true)?;
     if address.is_ipv6() {
         // `[::]` is dual-stack; any other IPv6 address is IPv6 alone.
@@ -60,14 +64,20 @@ mod tests {
     fn shards_share_a_port_that_nobody_else_can_take() {
         let sockets = bind_group("127.0.0.1:0".parse().unwrap(), 3).unwrap();
         let address = sockets[0].local_addr().unwrap();
-        assert!(sockets.iter().all(|socket| socket.local_addr().unwrap() == address));
+        assert!(
+            sockets
+                .iter()
+                .all(|socket| socket.local_addr().unwrap() == address)
+        );
         let refused = bind_group(address, 1).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
     fn a_dual_stack_socket_takes_ipv4_too() {
-        let Ok(sockets) = bind_group("[::]:0".parse().unwrap(), 1) else { return };
+        let Ok(sockets) = bind_group("[::]:0".parse().unwrap(), 1) else {
+            return;
+        };
         let port = sockets[0].local_addr().unwrap().port();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.send_to(b"x", ("127.0.0.1", port)).unwrap();

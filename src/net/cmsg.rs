@@ -37,12 +37,27 @@ pub(super) fn report_overflow(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// Too large a packet is an error instead of fragments (and GSO and plain sends behave alike).
 pub(super) fn never_fragment(fd: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
     if ipv6 {
-        set(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE)?;
+        set(
+            fd,
+            libc::IPPROTO_IPV6,
+            libc::IPV6_MTU_DISCOVER,
+            libc::IPV6_PMTUDISC_PROBE,
+        )?;
         // A dual-stack socket sends IPv4 too; an IPv6-only one refuses this, which does no harm.
-        let _ = set(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE);
+        let _ = set(
+            fd,
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            libc::IP_PMTUDISC_PROBE,
+        );
         return Ok(());
     }
-    set(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)
+    set(
+        fd,
+        libc::IPPROTO_IP,
+        libc::IP_MTU_DISCOVER,
+        libc::IP_PMTUDISC_PROBE,
+    )
 }
 
 fn set(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
@@ -56,15 +71,30 @@ fn set(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Resul
             size_of::<c_int>() as libc::socklen_t,
         )
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Writes the control messages of one outgoing message; the bytes used, 0 where there are none.
 /// `ipv6` is the socket's family, not the peer's.
-pub(super) fn write(control: &mut Control, segment: u16, local: Option<IpAddr>, ipv6: bool) -> usize {
+pub(super) fn write(
+    control: &mut Control,
+    segment: u16,
+    local: Option<IpAddr>,
+    ipv6: bool,
+) -> usize {
     let mut used = 0;
     if segment != 0 {
-        used += append(control, used, libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes());
+        used += append(
+            control,
+            used,
+            libc::SOL_UDP,
+            libc::UDP_SEGMENT,
+            &segment.to_ne_bytes(),
+        );
     }
     match local {
         Some(IpAddr::V4(ip)) if !ipv6 => {

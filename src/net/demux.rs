@@ -74,7 +74,10 @@ impl Demux {
     /// Whom a datagram from `remote` may belong to, the likeliest first.
     #[must_use]
     pub fn by_address(&self, socket: u8, remote: SocketAddr) -> [Option<Route>; 2] {
-        read(&self.by_address).get(&(socket, remote)).copied().unwrap_or_default()
+        read(&self.by_address)
+            .get(&(socket, remote))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Entries held: (addresses, ufrags).

@@ -53,12 +53,23 @@ impl ReceiveBatch {
     /// Takes what waits in the socket; the number of datagrams. `WouldBlock` where none waits.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         let count = self.addresses.len();
-        let mut parts: [iovec; 64] = [iovec { iov_base: ptr::null_mut(), iov_len: 0 }; 64];
+        let mut parts: [iovec; 64] = [iovec {
+            iov_base: ptr::null_mut(),
+            iov_len: 0,
+        }; 64];
         // SAFETY: mmsghdr is plain data; null pointers with zero lengths are valid.
         let mut headers: [mmsghdr; 64] = unsafe { zeroed() };
         let count = count.min(headers.len());
-        for (index, buffer) in self.bytes.chunks_exact_mut(self.datagram_max).take(count).enumerate() {
-            parts[index] = iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        for (index, buffer) in self
+            .bytes
+            .chunks_exact_mut(self.datagram_max)
+            .take(count)
+            .enumerate()
+        {
+            parts[index] = iovec {
+                iov_base: buffer.as_mut_ptr().cast(),
+                iov_len: buffer.len(),
+            };
             let header = &mut headers[index].msg_hdr;
             header.msg_name = (&raw mut self.addresses[index]).cast();
             header.msg_namelen = size_of::<sockaddr_storage>() as libc::socklen_t;
@@ -78,7 +89,9 @@ impl ReceiveBatch {
                 ptr::null_mut(),
             )
         };
-        let Ok(got) = usize::try_from(got) else { return Err(io::Error::last_os_error()) };
+        let Ok(got) = usize::try_from(got) else {
+            return Err(io::Error::last_os_error());
+        };
         for (index, header) in headers.iter().take(got).enumerate() {
             let whole = header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
             self.lengths[index] = whole.then_some(header.msg_len as usize);
@@ -141,7 +154,9 @@ mod tests {
 
     #[test]
     fn datagrams_arrive_with_sender_and_the_address_asked_at() {
-        let socket = bind_group("0.0.0.0:0".parse().unwrap(), 1).unwrap().remove(0);
+        let socket = bind_group("0.0.0.0:0".parse().unwrap(), 1)
+            .unwrap()
+            .remove(0);
         let port = socket.local_addr().unwrap().port();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.send_to(b"hello", ("127.0.0.2", port)).unwrap();
@@ -155,14 +170,19 @@ mod tests {
 
     #[test]
     fn too_long_a_datagram_is_dropped_and_its_neighbours_are_not() {
-        let socket = bind_group("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+        let socket = bind_group("127.0.0.1:0".parse().unwrap(), 1)
+            .unwrap()
+            .remove(0);
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         for len in [10, 3000, 0, 20] {
-            peer.send_to(&vec![1; len], socket.local_addr().unwrap()).unwrap();
+            peer.send_to(&vec![1; len], socket.local_addr().unwrap())
+                .unwrap();
         }
         let mut batch = ReceiveBatch::new(8, 1500);
         assert_eq!(receive_some(&mut batch, &socket), 4);
-        let lengths: Vec<_> = (0..4).map(|i| batch.datagram(i).map(|d| d.bytes.len())).collect();
+        let lengths: Vec<_> = (0..4)
+            .map(|i| batch.datagram(i).map(|d| d.bytes.len()))
+            .collect();
         assert_eq!(lengths, [Some(10), None, Some(0), Some(20)]);
     }
 
@@ -170,14 +190,18 @@ mod tests {
     fn a_full_receive_buffer_is_counted() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         crate::net::leg_receive_options(&socket).unwrap();
-        socket2::SockRef::from(&socket).set_recv_buffer_size(4096).unwrap();
+        socket2::SockRef::from(&socket)
+            .set_recv_buffer_size(4096)
+            .unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         for _ in 0..64 {
-            peer.send_to(&[0; 1000], socket.local_addr().unwrap()).unwrap();
+            peer.send_to(&[0; 1000], socket.local_addr().unwrap())
+                .unwrap();
         }
         let mut batch = ReceiveBatch::new(64, 1500);
         let got = receive_some(&mut batch, &socket);
-        peer.send_to(&[0; 1000], socket.local_addr().unwrap()).unwrap();
+        peer.send_to(&[0; 1000], socket.local_addr().unwrap())
+            .unwrap();
         receive_some(&mut batch, &socket);
         assert_eq!(batch.datagram(0).unwrap().lost, Some(64 - got as u32));
     }

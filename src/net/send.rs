@@ -78,11 +78,21 @@ impl SendBatch {
         let used = cmsg::write(&mut control, segment, path.local, path.remote.is_ipv6());
         self.addresses.push(SockAddr::from(path.remote));
         self.controls.push((control, used));
-        self.messages.push(Message { start, len, segment, tag });
+        self.messages.push(Message {
+            start,
+            len,
+            segment,
+            tag,
+        });
     }
 
     /// Sends all messages, tells each one's outcome in order, and is empty again. Never blocks.
-    pub fn flush(&mut self, socket: BorrowedFd<'_>, scratch: &[u8], mut told: impl FnMut(usize, Outcome)) {
+    pub fn flush(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        scratch: &[u8],
+        mut told: impl FnMut(usize, Outcome),
+    ) {
         let mut done = 0;
         while done < self.messages.len() {
             match self.send_from(done, socket, scratch) {
@@ -103,7 +113,10 @@ impl SendBatch {
                         done = self.messages.len();
                     }
                     libc::EIO | libc::EINVAL if self.messages[done].segment != 0 => {
-                        told(self.messages[done].tag, self.send_plain(done, socket, scratch));
+                        told(
+                            self.messages[done].tag,
+                            self.send_plain(done, socket, scratch),
+                        );
                         done += 1;
                     }
                     errno => {
@@ -119,14 +132,31 @@ impl SendBatch {
     }
 
     /// One `sendmmsg` of the messages from `first` on; how many the kernel took (at least one, else an error).
-    fn send_from(&mut self, first: usize, socket: BorrowedFd<'_>, scratch: &[u8]) -> io::Result<usize> {
-        let mut parts: [iovec; MAX_MESSAGES] = [iovec { iov_base: ptr::null_mut(), iov_len: 0 }; MAX_MESSAGES];
+    fn send_from(
+        &mut self,
+        first: usize,
+        socket: BorrowedFd<'_>,
+        scratch: &[u8],
+    ) -> io::Result<usize> {
+        let mut parts: [iovec; MAX_MESSAGES] = [iovec {
+            iov_base: ptr::null_mut(),
+            iov_len: 0,
+        }; MAX_MESSAGES];
         // SAFETY: mmsghdr is plain data; null pointers with zero lengths are valid.
         let mut headers: [mmsghdr; MAX_MESSAGES] = unsafe { zeroed() };
         let mut count = 0;
-        for (index, message) in self.messages.iter().enumerate().skip(first).take(MAX_MESSAGES) {
+        for (index, message) in self
+            .messages
+            .iter()
+            .enumerate()
+            .skip(first)
+            .take(MAX_MESSAGES)
+        {
             let bytes = &scratch[message.start..message.start + message.len];
-            parts[count] = iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+            parts[count] = iovec {
+                iov_base: bytes.as_ptr().cast_mut().cast(),
+                iov_len: bytes.len(),
+            };
             let header = &mut headers[count].msg_hdr;
             header.msg_name = self.addresses[index].as_ptr().cast_mut().cast();
             header.msg_namelen = self.addresses[index].len();
@@ -167,7 +197,10 @@ impl SendBatch {
         let rest_len = used - cut;
         rest.0[..rest_len].copy_from_slice(&had.0[cut..*used]);
         for packet in bytes.chunks(usize::from(message.segment)) {
-            let mut part = iovec { iov_base: packet.as_ptr().cast_mut().cast(), iov_len: packet.len() };
+            let mut part = iovec {
+                iov_base: packet.as_ptr().cast_mut().cast(),
+                iov_len: packet.len(),
+            };
             // SAFETY: mmsghdr is plain data; null pointers with zero lengths are valid.
             let mut header: mmsghdr = unsafe { zeroed() };
             header.msg_hdr.msg_name = self.addresses[index].as_ptr().cast_mut().cast();
@@ -193,7 +226,11 @@ fn send_one(socket: BorrowedFd<'_>, header: &mmsghdr) -> io::Result<()> {
     loop {
         // SAFETY: the caller's header points to memory that lives through the call, with true lengths.
         let sent = unsafe {
-            libc::sendmsg(socket.as_raw_fd(), &raw const header.msg_hdr, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            libc::sendmsg(
+                socket.as_raw_fd(),
+                &raw const header.msg_hdr,
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            )
         };
         if sent >= 0 {
             return Ok(());
@@ -214,15 +251,25 @@ mod tests {
     use crate::net::bind_group;
 
     fn rig() -> (UdpSocket, UdpSocket, Path) {
-        let socket = bind_group("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+        let socket = bind_group("127.0.0.1:0".parse().unwrap(), 1)
+            .unwrap()
+            .remove(0);
         let viewer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        viewer.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
-        let path = Path { socket: 0, local: None, remote: viewer.local_addr().unwrap() };
+        viewer
+            .set_read_timeout(Some(std::time::Duration::from_secs(5)))
+            .unwrap();
+        let path = Path {
+            socket: 0,
+            local: None,
+            remote: viewer.local_addr().unwrap(),
+        };
         (socket, viewer, path)
     }
 
     fn lengths(viewer: &UdpSocket, count: usize) -> Vec<usize> {
-        (0..count).map(|_| viewer.recv(&mut [0; 2000]).unwrap()).collect()
+        (0..count)
+            .map(|_| viewer.recv(&mut [0; 2000]).unwrap())
+            .collect()
     }
 
     #[test]
@@ -233,7 +280,9 @@ mod tests {
         batch.push(&path, 0, 2500, 1000, 1);
         batch.push(&path, 0, 300, 0, 2);
         let mut outcomes = Vec::new();
-        batch.flush(socket.as_fd(), &scratch, |tag, outcome| outcomes.push((tag, outcome)));
+        batch.flush(socket.as_fd(), &scratch, |tag, outcome| {
+            outcomes.push((tag, outcome))
+        });
         assert_eq!(outcomes, [(1, Outcome::Sent), (2, Outcome::Sent)]);
         assert_eq!(lengths(&viewer, 4), [1000, 1000, 500, 300]);
         assert!(batch.is_empty());
@@ -247,7 +296,9 @@ mod tests {
         let mut batch = SendBatch::default();
         batch.push(&path, 0, 2000, 10, 1);
         let mut outcomes = Vec::new();
-        batch.flush(socket.as_fd(), &scratch, |tag, outcome| outcomes.push((tag, outcome)));
+        batch.flush(socket.as_fd(), &scratch, |tag, outcome| {
+            outcomes.push((tag, outcome))
+        });
         assert_eq!(outcomes, [(1, Outcome::SentPlain)]);
         assert_eq!(lengths(&viewer, 200), vec![10; 200]);
     }
@@ -260,8 +311,13 @@ mod tests {
         batch.push(&path, 0, 70_000, 0, 1);
         batch.push(&path, 0, 100, 0, 2);
         let mut outcomes = Vec::new();
-        batch.flush(socket.as_fd(), &scratch, |tag, outcome| outcomes.push((tag, outcome)));
-        assert_eq!(outcomes, [(1, Outcome::Failed(libc::EMSGSIZE)), (2, Outcome::Sent)]);
+        batch.flush(socket.as_fd(), &scratch, |tag, outcome| {
+            outcomes.push((tag, outcome))
+        });
+        assert_eq!(
+            outcomes,
+            [(1, Outcome::Failed(libc::EMSGSIZE)), (2, Outcome::Sent)]
+        );
         assert_eq!(lengths(&viewer, 1), [100]);
     }
 }

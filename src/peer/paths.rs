@@ -44,37 +44,66 @@ impl Paths {
         if let Some(known) = self.find(&path) {
             known.received += bytes as u64;
             known.seen = now;
-            return Some(Learnt { new: false, forgotten: None });
+            return Some(Learnt {
+                new: false,
+                forgotten: None,
+            });
         }
-        let fresh = Known { path, received: bytes as u64, sent: 0, proven: false, seen: now };
+        let fresh = Known {
+            path,
+            received: bytes as u64,
+            sent: 0,
+            proven: false,
+            seen: now,
+        };
         if self.known.len() < PATHS_MAX {
             self.known.push(fresh);
-            return Some(Learnt { new: true, forgotten: None });
+            return Some(Learnt {
+                new: true,
+                forgotten: None,
+            });
         }
         let selected = self.selected;
-        let replaceable = |(index, known): &(usize, &Known)| Some(*index) != selected && !known.proven;
-        let oldest_unproven = self.known.iter().enumerate().filter(replaceable).min_by_key(|(_, known)| known.seen);
+        let replaceable =
+            |(index, known): &(usize, &Known)| Some(*index) != selected && !known.proven;
+        let oldest_unproven = self
+            .known
+            .iter()
+            .enumerate()
+            .filter(replaceable)
+            .min_by_key(|(_, known)| known.seen);
         // A proven path that went silent gives way only when there is no unproven one.
         let victim = oldest_unproven
             .or_else(|| {
                 let other = |(index, _): &(usize, &Known)| Some(*index) != selected;
-                self.known.iter().enumerate().filter(other).min_by_key(|(_, known)| known.seen)
+                self.known
+                    .iter()
+                    .enumerate()
+                    .filter(other)
+                    .min_by_key(|(_, known)| known.seen)
             })
             .map(|(index, _)| index)?;
         let forgotten = std::mem::replace(&mut self.known[victim], fresh).path;
-        Some(Learnt { new: true, forgotten: Some(forgotten) })
+        Some(Learnt {
+            new: true,
+            forgotten: Some(forgotten),
+        })
     }
 
     /// Anything else came from `path`; false where no check from there ever authenticated.
     pub fn received(&mut self, path: &Path, bytes: usize) -> bool {
-        let Some(known) = self.find(path) else { return false };
+        let Some(known) = self.find(path) else {
+            return false;
+        };
         known.received += bytes as u64;
         true
     }
 
     /// Something from `path` authenticated: media goes there from now on. True where that is a move.
     pub fn prove(&mut self, path: &Path, now: Instant) -> bool {
-        let Some(index) = self.known.iter().position(|known| known.path == *path) else { return false };
+        let Some(index) = self.known.iter().position(|known| known.path == *path) else {
+            return false;
+        };
         self.known[index].proven = true;
         self.known[index].seen = now;
         let moved = self.selected != Some(index);
@@ -84,7 +113,9 @@ impl Paths {
 
     /// Takes `bytes` from the allowance of `path`; false where they must not be sent (yet).
     pub fn spend(&mut self, path: &Path, bytes: usize) -> bool {
-        let Some(known) = self.find(path) else { return false };
+        let Some(known) = self.find(path) else {
+            return false;
+        };
         let total = known.sent + bytes as u64;
         if !known.proven && total > known.received * AMPLIFICATION {
             return false;
@@ -102,13 +133,18 @@ impl Paths {
     /// Where a first word goes while nothing has authenticated: the path checked last.
     #[must_use]
     pub fn latest(&self) -> Option<&Path> {
-        self.known.iter().max_by_key(|known| known.seen).map(|known| &known.path)
+        self.known
+            .iter()
+            .max_by_key(|known| known.seen)
+            .map(|known| &known.path)
     }
 
     /// `path` has authenticated something.
     #[must_use]
     pub fn is_proven(&self, path: &Path) -> bool {
-        self.known.iter().any(|known| known.proven && known.path == *path)
+        self.known
+            .iter()
+            .any(|known| known.proven && known.path == *path)
     }
 
     /// Every known path.
@@ -128,7 +164,11 @@ mod tests {
     use super::*;
 
     fn path(port: u16) -> Path {
-        Path { socket: 0, local: None, remote: ([192, 0, 2, 1], port).into() }
+        Path {
+            socket: 0,
+            local: None,
+            remote: ([192, 0, 2, 1], port).into(),
+        }
     }
 
     #[test]
@@ -155,7 +195,10 @@ mod tests {
         assert!(paths.prove(&path(1), now));
         paths.checked(path(2), 100, now + Duration::from_secs(1));
         assert_eq!(paths.selected(), Some(&path(1)));
-        assert!(!paths.prove(&path(3), now), "an address that never passed a check proves nothing");
+        assert!(
+            !paths.prove(&path(3), now),
+            "an address that never passed a check proves nothing"
+        );
         assert!(paths.prove(&path(2), now));
         assert_eq!(paths.selected(), Some(&path(2)));
     }

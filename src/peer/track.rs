@@ -34,7 +34,12 @@ impl Track {
     /// A track that has sent nothing.
     #[must_use]
     pub fn new(setup: TrackSetup) -> Self {
-        Self { setup, seq_offset: None, packets: 0, octets: 0 }
+        Self {
+            setup,
+            seq_offset: None,
+            packets: 0,
+            octets: 0,
+        }
     }
 
     /// Our SSRC.
@@ -85,7 +90,14 @@ impl Track {
     /// Appends a sender report and the CNAME (RFC 3550 §6.4.1, §6.5): `stream_timestamp` is the stream's at `ntp`.
     pub fn write_report(&self, out: &mut Vec<u8>, ntp: u64, stream_timestamp: u32, cname: &str) {
         let timestamp = self.timestamp(stream_timestamp);
-        rtcp::write_sender_report(out, self.setup.ssrc, ntp, timestamp, self.packets, self.octets);
+        rtcp::write_sender_report(
+            out,
+            self.setup.ssrc,
+            ntp,
+            timestamp,
+            self.packets,
+            self.octets,
+        );
         rtcp::write_sdes_cname(out, self.setup.ssrc, cname);
     }
 
@@ -99,7 +111,12 @@ mod tests {
     use super::*;
 
     fn track() -> Track {
-        let setup = TrackSetup { ssrc: 0x0102_0304, payload_type: 96, first_seq: 0x7fff, timestamp_offset: u32::MAX };
+        let setup = TrackSetup {
+            ssrc: 0x0102_0304,
+            payload_type: 96,
+            first_seq: 0x7fff,
+            timestamp_offset: u32::MAX,
+        };
         Track::new(setup)
     }
 
@@ -110,7 +127,11 @@ mod tests {
         track.start(1_000_000);
         assert_eq!(track.index(1_000_000), Some(0x7fff));
         assert_eq!(track.index(1_000_000 + 0x8000), Some(0x7fff + 0x8000));
-        assert_eq!(track.index(1_000_000 + 0x8001), Some(0x1_0000), "first packet of the second round");
+        assert_eq!(
+            track.index(1_000_000 + 0x8001),
+            Some(0x1_0000),
+            "first packet of the second round"
+        );
         assert_eq!(track.index(0), None, "from before the start");
     }
 
@@ -119,6 +140,9 @@ mod tests {
         let mut track = track();
         track.start(5);
         let header = track.header(track.index(6).unwrap(), 10, true);
-        assert_eq!(header, [0x80, 0x80 | 96, 0x80, 0x00, 0, 0, 0, 9, 1, 2, 3, 4]);
+        assert_eq!(
+            header,
+            [0x80, 0x80 | 96, 0x80, 0x00, 0, 0, 0, 9, 1, 2, 3, 4]
+        );
     }
 }

@@ -101,7 +101,14 @@ impl Viewer {
     }
 
     /// A datagram that may be this viewer's.
-    pub fn datagram(&mut self, path: Path, bytes: &[u8], now: Instant, wall: SystemTime, out: &mut Outbox) {
+    pub fn datagram(
+        &mut self,
+        path: Path,
+        bytes: &[u8],
+        now: Instant,
+        wall: SystemTime,
+        out: &mut Outbox,
+    ) {
         match classify(bytes) {
             Kind::Stun => self.stun(path, bytes, now, out),
             Kind::Dtls => self.dtls(path, bytes, out),
@@ -116,7 +123,8 @@ impl Viewer {
     fn stun(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
         let request = stun::BindingRequest::parse(bytes).ok();
         let verdict = request.as_ref().map(|request| request.verify(&self.pwd));
-        let (Some(request), Some(Ok(()) | Err(StunError::UnknownAttribute))) = (request, verdict) else {
+        let (Some(request), Some(Ok(()) | Err(StunError::UnknownAttribute))) = (request, verdict)
+        else {
             return self.counters.stun_rejected.inc();
         };
         let Some(learnt) = self.paths.checked(path, bytes.len(), now) else {
@@ -140,9 +148,20 @@ impl Viewer {
             stun::write_unknown(&mut answer, &request, &self.pwd);
         } else if request.controlled {
             // RFC 8445 §7.3.1.1: we are lite, so always controlled; a peer that says so too must switch.
-            stun::write_error(&mut answer, &request.transaction, 487, "Role Conflict", &self.pwd);
+            stun::write_error(
+                &mut answer,
+                &request.transaction,
+                487,
+                "Role Conflict",
+                &self.pwd,
+            );
         } else {
-            stun::write_success(&mut answer, &request.transaction, path.remote_canonical(), &self.pwd);
+            stun::write_success(
+                &mut answer,
+                &request.transaction,
+                path.remote_canonical(),
+                &self.pwd,
+            );
         }
         if self.paths.spend(&path, answer.len()) {
             out.send.push((path, answer));
@@ -162,9 +181,20 @@ impl Viewer {
         self.release_held(out);
     }
 
-    fn srtcp(&mut self, path: Path, bytes: &[u8], now: Instant, wall: SystemTime, out: &mut Outbox) {
+    fn srtcp(
+        &mut self,
+        path: Path,
+        bytes: &[u8],
+        now: Instant,
+        wall: SystemTime,
+        out: &mut Outbox,
+    ) {
         let known = self.paths.received(&path, bytes.len());
-        let Some(security) = self.security.as_mut().filter(|_| known && bytes.len() <= RTCP_MAX) else {
+        let Some(security) = self
+            .security
+            .as_mut()
+            .filter(|_| known && bytes.len() <= RTCP_MAX)
+        else {
             return self.counters.srtp_rejected.inc();
         };
         let mut packet = bytes.to_vec();
@@ -177,7 +207,11 @@ impl Viewer {
         }
         let ssrcs = [self.ssrc(Media::Video), self.ssrc(Media::Audio)];
         let mut news = News::default();
-        if self.feedback.read(&packet, ssrcs, rtcp::ntp_from(wall), &mut news).is_err() {
+        if self
+            .feedback
+            .read(&packet, ssrcs, rtcp::ntp_from(wall), &mut news)
+            .is_err()
+        {
             self.counters.rtcp_malformed.inc();
         }
         if news.keyframe_requests > 0 {
@@ -198,7 +232,10 @@ impl Viewer {
     /// DTLS has something to say to `path` (None: wherever a check came from last). What the address may not get yet
     /// waits until it sent more.
     pub fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
-        let Some(path) = path.or(self.media_path).or_else(|| self.paths.latest().copied()) else {
+        let Some(path) = path
+            .or(self.media_path)
+            .or_else(|| self.paths.latest().copied())
+        else {
             return self.counters.dtls_dropped.inc();
         };
         if self.held.is_empty() && self.paths.spend(&path, bytes.len()) {
@@ -226,11 +263,24 @@ impl Viewer {
     }
 
     /// The hand-shake is done and ended with a datagram from `path`: media may flow there.
-    pub fn connect(&mut self, keys: &Keys, path: Path, now: Instant, out: &mut Outbox) -> Result<(), SrtpError> {
-        self.security = Some(Security { outbound: Outbound::new(keys)?, inbound: Inbound::new(keys)? });
+    pub fn connect(
+        &mut self,
+        keys: &Keys,
+        path: Path,
+        now: Instant,
+        out: &mut Outbox,
+    ) -> Result<(), SrtpError> {
+        self.security = Some(Security {
+            outbound: Outbound::new(keys)?,
+            inbound: Inbound::new(keys)?,
+        });
         self.heard = now;
         self.paths.prove(&path, now);
-        self.media_path = self.paths.selected().or_else(|| self.paths.latest()).copied();
+        self.media_path = self
+            .paths
+            .selected()
+            .or_else(|| self.paths.latest())
+            .copied();
         self.release_held(out);
         Ok(())
     }
@@ -246,7 +296,9 @@ impl Viewer {
     /// Video begins with a key frame.
     #[inline]
     pub fn begin(&mut self, media: Media, first_seq: u64, keyframe: bool) -> bool {
-        let Some(track) = self.tracks[media as usize].as_mut() else { return false };
+        let Some(track) = self.tracks[media as usize].as_mut() else {
+            return false;
+        };
         if self.security.is_none() || self.media_path.is_none() {
             return false;
         }
@@ -263,13 +315,25 @@ impl Viewer {
     #[inline]
     #[must_use]
     pub fn started(&self, media: Media) -> bool {
-        self.tracks[media as usize].as_ref().is_some_and(Track::started)
+        self.tracks[media as usize]
+            .as_ref()
+            .is_some_and(Track::started)
     }
 
     /// Appends one SRTP packet to `out`: the stream's packet `seq` under this viewer's header and key.
     #[inline]
-    pub fn seal(&self, media: Media, seq: u64, timestamp: u32, marker: bool, payload: &[u8], out: &mut Vec<u8>) {
-        let (Some(security), Some(track)) = (&self.security, &self.tracks[media as usize]) else { return };
+    pub fn seal(
+        &self,
+        media: Media,
+        seq: u64,
+        timestamp: u32,
+        marker: bool,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let (Some(security), Some(track)) = (&self.security, &self.tracks[media as usize]) else {
+            return;
+        };
         if let Some(index) = track.index(seq) {
             let header = track.header(index, timestamp, marker);
             security.outbound.seal_rtp(&header, payload, index, out);
@@ -286,11 +350,25 @@ impl Viewer {
 
     /// Appends a sealed sender report of each track that has sent something; `stream_timestamp` asks the stream's
     /// clock at `wall`. Each is a datagram of its own.
-    pub fn reports(&mut self, wall: SystemTime, stream_timestamp: impl Fn(Media) -> Option<u32>, out: &mut Outbox) {
-        let (Some(security), Some(path)) = (&mut self.security, self.media_path) else { return };
+    pub fn reports(
+        &mut self,
+        wall: SystemTime,
+        stream_timestamp: impl Fn(Media) -> Option<u32>,
+        out: &mut Outbox,
+    ) {
+        let (Some(security), Some(path)) = (&mut self.security, self.media_path) else {
+            return;
+        };
         for media in [Media::Video, Media::Audio] {
-            let Some(track) = self.tracks[media as usize].as_ref().filter(|track| track.started()) else { continue };
-            let Some(timestamp) = stream_timestamp(media) else { continue };
+            let Some(track) = self.tracks[media as usize]
+                .as_ref()
+                .filter(|track| track.started())
+            else {
+                continue;
+            };
+            let Some(timestamp) = stream_timestamp(media) else {
+                continue;
+            };
             let mut plain = Vec::with_capacity(96);
             track.write_report(&mut plain, rtcp::ntp_from(wall), timestamp, &self.cname);
             let mut sealed = Vec::with_capacity(128);
@@ -302,7 +380,9 @@ impl Viewer {
     /// Appends the goodbye (RFC 3550 §6.6), behind an empty receiver report as a compound packet must begin.
     pub fn goodbye(&mut self, out: &mut Outbox) {
         let ssrcs: Vec<u32> = self.tracks.iter().flatten().map(Track::ssrc).collect();
-        let (Some(security), Some(path)) = (&mut self.security, self.media_path) else { return };
+        let (Some(security), Some(path)) = (&mut self.security, self.media_path) else {
+            return;
+        };
         let Some(first) = ssrcs.first() else { return };
         let mut plain = Vec::with_capacity(64);
         rtcp::write_receiver_report(&mut plain, *first, &[]);

@@ -42,23 +42,42 @@ mod tests {
     fn list(bound: &[&str], announce: &[&str]) -> Vec<String> {
         let bound: Vec<_> = bound.iter().map(|text| text.parse().unwrap()).collect();
         let announce: Vec<_> = announce.iter().map(|text| text.parse().unwrap()).collect();
-        candidates(&bound, &announce).iter().map(ToString::to_string).collect()
+        candidates(&bound, &announce)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
     fn announced_addresses_win_each_on_the_sockets_that_carry_it() {
         let announced = ["2001:db8::1", "192.0.2.1"];
         assert_eq!(list(&["0.0.0.0:5000"], &announced), ["192.0.2.1:5000"]);
-        assert_eq!(list(&["[::]:5000"], &announced), ["192.0.2.1:5000", "[2001:db8::1]:5000"]);
+        assert_eq!(
+            list(&["[::]:5000"], &announced),
+            ["192.0.2.1:5000", "[2001:db8::1]:5000"]
+        );
         let both = ["10.0.0.1:5000", "[2001:db8::9]:6000"];
-        assert_eq!(list(&both, &announced), ["192.0.2.1:5000", "[2001:db8::1]:6000"]);
+        assert_eq!(
+            list(&both, &announced),
+            ["192.0.2.1:5000", "[2001:db8::1]:6000"]
+        );
     }
 
     #[test]
     fn a_bound_address_stands_for_itself_and_a_wildcard_for_every_interface() {
-        assert_eq!(list(&["127.0.0.1:5000", "10.0.0.1:5000"], &[]), ["10.0.0.1:5000", "127.0.0.1:5000"]);
+        assert_eq!(
+            list(&["127.0.0.1:5000", "10.0.0.1:5000"], &[]),
+            ["10.0.0.1:5000", "127.0.0.1:5000"]
+        );
         let wildcard = list(&["0.0.0.0:5000"], &[]);
-        assert!(wildcard.last().is_some_and(|last| last == "127.0.0.1:5000"), "{wildcard:?}");
-        assert!(wildcard.iter().all(|candidate| candidate.ends_with(":5000")));
+        assert!(
+            wildcard.last().is_some_and(|last| last == "127.0.0.1:5000"),
+            "{wildcard:?}"
+        );
+        assert!(
+            wildcard
+                .iter()
+                .all(|candidate| candidate.ends_with(":5000"))
+        );
     }
 }

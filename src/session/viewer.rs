@@ -65,7 +65,8 @@ impl Session {
             remote_addr: self.client.remote_addr.clone(),
             media_addr: numbers.remote.map(|remote| remote.to_string()),
             user_agent: self.client.user_agent.clone(),
-            state: ["new", "checking", "connected"][usize::from(self.state.load(Ordering::Relaxed).min(2))],
+            state: ["new", "checking", "connected"]
+                [usize::from(self.state.load(Ordering::Relaxed).min(2))],
             packets: numbers.packets,
             bytes: numbers.bytes,
             frames_dropped: numbers.frames_dropped,
@@ -76,7 +77,10 @@ impl Session {
     }
 
     fn numbers(&self) -> ViewerNumbers {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.numbers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -91,12 +95,18 @@ pub(super) fn start(
     let info = *watch.borrow();
     let chosen = choose_playback(offer, info.video, info.audio)?;
     // RFC 8842 §5.3: an offer that is `passive` makes us the client.
-    let role = if offer.setup == Setup::Passive { Role::Client } else { Role::Server };
+    let role = if offer.setup == Setup::Passive {
+        Role::Client
+    } else {
+        Role::Server
+    };
     let internal = |error: &dyn std::fmt::Display| SessionError::Internal(error.to_string());
     let now = Instant::now();
-    let dtls = Connection::new(&shared.identity, role, &offer.fingerprints, now).map_err(|error| internal(&error))?;
+    let dtls = Connection::new(&shared.identity, role, &offer.fingerprints, now)
+        .map_err(|error| internal(&error))?;
     let credentials = Credentials::draw().map_err(|error| internal(&error))?;
-    let drawn = Drawn::draw().ok_or_else(|| internal(&"the system's random number generator failed"))?;
+    let drawn =
+        Drawn::draw().ok_or_else(|| internal(&"the system's random number generator failed"))?;
     let answer = write_answer(
         offer,
         &chosen,
@@ -132,7 +142,10 @@ pub(super) fn start(
     let viewer = shared.fanout.add(NewViewer {
         setup: ViewerSetup {
             pwd: credentials.pwd,
-            tracks: [drawn.track(Media::Video, &chosen), drawn.track(Media::Audio, &chosen)],
+            tracks: [
+                drawn.track(Media::Video, &chosen),
+                drawn.track(Media::Audio, &chosen),
+            ],
             cname: drawn.cname.as_str().into(),
         },
         ufrag: credentials.ufrag,
@@ -140,7 +153,8 @@ pub(super) fn start(
         events,
         numbers: session.numbers.clone(),
     });
-    let playing = [Media::Video, Media::Audio].map(|media| chosen.iter().any(|track| track.media == media));
+    let playing =
+        [Media::Video, Media::Audio].map(|media| chosen.iter().any(|track| track.media == media));
     let task = Task {
         shared: shared.clone(),
         session: session.clone(),
@@ -154,12 +168,18 @@ pub(super) fn start(
         begun: role == Role::Server,
     };
     shared.runtime.spawn(task.run());
-    Ok(Created { secret: drawn.secret, answer, etag })
+    Ok(Created {
+        secret: drawn.secret,
+        answer,
+        etag,
+    })
 }
 
 /// The codecs a session plays; None where it doesn't play that medium.
 fn codecs(info: &StreamInfo, playing: [bool; 2]) -> [Option<Codec>; 2] {
-    let of = |track: Option<crate::rtp::codec::TrackFacts>, plays: bool| track.filter(|_| plays).map(|track| track.codec);
+    let of = |track: Option<crate::rtp::codec::TrackFacts>, plays: bool| {
+        track.filter(|_| plays).map(|track| track.codec)
+    };
     [of(info.video, playing[0]), of(info.audio, playing[1])]
 }
 
@@ -182,7 +202,9 @@ impl Drawn {
         let (public, rest) = rest.split_at(8);
         let (cname, rest) = rest.split_at(8);
         let (session_id, rest) = rest.split_at(8);
-        let mut words = rest.chunks_exact(4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+        let mut words = rest
+            .chunks_exact(4)
+            .map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
         let mut word = || words.next().unwrap_or_default();
         let mut ssrcs = [word(), word(), word()];
         // Three different ones, none of them 0 (which some clients take for "none").
@@ -202,7 +224,10 @@ impl Drawn {
             public: hex(public),
             cname: hex(cname),
             // RFC 8829 §5.2.1: a 63-bit number.
-            session_id: session_id.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)) >> 1,
+            session_id: session_id
+                .iter()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte))
+                >> 1,
             video: track(ssrcs[0]),
             audio: track(ssrcs[1]),
             rtx_ssrc: ssrcs[2],
@@ -211,8 +236,15 @@ impl Drawn {
 
     fn track(&self, media: Media, chosen: &[MediaAnswer]) -> Option<TrackSetup> {
         let answer = chosen.iter().find(|answer| answer.media == media)?;
-        let drawn = if media == Media::Video { self.video } else { self.audio };
-        Some(TrackSetup { payload_type: answer.payload_type, ..drawn })
+        let drawn = if media == Media::Video {
+            self.video
+        } else {
+            self.audio
+        };
+        Some(TrackSetup {
+            payload_type: answer.payload_type,
+            ..drawn
+        })
     }
 }
 
@@ -238,7 +270,12 @@ struct Task {
 
 impl Task {
     async fn run(mut self) {
-        let mut end = End { shared: self.shared.clone(), session: self.session.clone(), viewer: self.viewer.clone(), done: false };
+        let mut end = End {
+            shared: self.shared.clone(),
+            session: self.session.clone(),
+            viewer: self.viewer.clone(),
+            done: false,
+        };
         let reason = self.drive().await;
         self.dtls.close();
         let mut last_words = Vec::new();
@@ -251,7 +288,9 @@ impl Task {
 
     /// Runs until the session shall end; the reason.
     async fn drive(&mut self) -> &'static str {
-        let setup_deadline = tokio::time::Instant::from_std(self.session.created + self.shared.settings.setup_timeout);
+        let setup_deadline = tokio::time::Instant::from_std(
+            self.session.created + self.shared.settings.setup_timeout,
+        );
         loop {
             if let Some(reason) = self.pump() {
                 return reason;
@@ -291,10 +330,16 @@ impl Task {
             match self.dtls.poll_event()? {
                 Event::Connected(keys) => {
                     // A hand-shake can't end but with a datagram from somewhere.
-                    let Some(path) = self.path else { return Some("error") };
+                    let Some(path) = self.path else {
+                        return Some("error");
+                    };
                     self.viewer.connect(keys, path);
                     self.session.state.store(CONNECTED, Ordering::Relaxed);
-                    self.shared.events.push(EventKind::ViewerJoined, &self.session.stream_id, self.session.detail());
+                    self.shared.events.push(
+                        EventKind::ViewerJoined,
+                        &self.session.stream_id,
+                        self.session.detail(),
+                    );
                 }
                 Event::Closed(why) => {
                     if self.session.state.load(Ordering::Relaxed) == CONNECTED {
@@ -311,7 +356,12 @@ impl Task {
     fn heard(&mut self, event: ViewerEvent) -> Option<&'static str> {
         match event {
             ViewerEvent::Checked(path) => {
-                let _ = self.session.state.compare_exchange(NEW, CHECKING, Ordering::Relaxed, Ordering::Relaxed);
+                let _ = self.session.state.compare_exchange(
+                    NEW,
+                    CHECKING,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
                 if self.role == Role::Client && !self.begun {
                     self.begun = true;
                     self.path = Some(path);
@@ -335,7 +385,10 @@ impl Task {
     /// The stream carries something else now than what was answered.
     fn codec_changed(&self, info: &StreamInfo) -> bool {
         let now = codecs(info, [true, true]);
-        self.codecs.iter().zip(now).any(|(answered, now)| answered.is_some() && now.is_some() && *answered != now)
+        self.codecs
+            .iter()
+            .zip(now)
+            .any(|(answered, now)| answered.is_some() && now.is_some() && *answered != now)
     }
 }
 
@@ -357,7 +410,9 @@ impl End {
             detail["reason"] = reason.into();
             detail["bytes"] = numbers.bytes.into();
             detail["seconds"] = self.session.created.elapsed().as_secs_f64().into();
-            self.shared.events.push(EventKind::ViewerLeft, &self.session.stream_id, detail);
+            self.shared
+                .events
+                .push(EventKind::ViewerLeft, &self.session.stream_id, detail);
         } else {
             self.shared.counters.sessions_failed.inc();
         }
