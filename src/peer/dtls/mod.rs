@@ -7,6 +7,8 @@
 mod certificate;
 mod fingerprint;
 mod keys;
+mod link;
+mod policy;
 mod ssl;
 #[cfg(test)]
 mod tests;

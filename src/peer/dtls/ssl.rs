@@ -5,7 +5,6 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
@@ -16,32 +15,9 @@ use std::time::Duration;
 use aws_lc_sys as lc;
 
 use super::fingerprint::Fingerprints;
-use super::{DtlsError, Role};
+use super::link::Link;
+use super::{DtlsError, Role, policy};
 use crate::peer::srtp::Profile;
-
-/// Our order of preference; libssl's server takes its own first profile that the client offers.
-const SRTP_PROFILES: &CStr = c"SRTP_AEAD_AES_128_GCM:SRTP_AEAD_AES_256_GCM:SRTP_AES128_CM_SHA1_80";
-/// AEAD and forward secrecy only; RSA and ECDSA peers alike.
-const CIPHERS: &CStr = c"ECDHE+AESGCM:ECDHE+CHACHA20";
-/// P-224 last: GnuTLS builds of FFmpeg have a certificate on it, and a client's groups limit the server's certificate.
-const GROUPS: [c_int; 4] = [
-    lc::NID_X25519,
-    lc::NID_X9_62_prime256v1,
-    lc::NID_secp384r1,
-    lc::NID_secp224r1,
-];
-/// Bounds a reassembled hand-shake message, and with it the memory a flood of fragments can take.
-const MAX_CERT_LIST: usize = 16_384;
-/// Largest datagram of a flight: below every path's MTU that carries our media.
-const MTU: u32 = 1200;
-/// Datagrams kept for a caller that does not poll; more are dropped, as a network would.
-const MAX_QUEUED: usize = 64;
-/// Keeps the clock away from zero, which libssl reads as "no timer".
-const CLOCK_BASE_S: u64 = 86_400;
-/// First retransmission as server: above most round trips, since the client repeats as well.
-const SERVER_RETRANSMIT_MS: u32 = 100;
-/// First retransmission as client: FFmpeg loses a ClientHello that comes early (C032).
-const CLIENT_RETRANSMIT_MS: u32 = 50;
 
 thread_local! {
     /// What the time callback answers: it gets no connection, so the clock is set per thread before each call.
@@ -67,31 +43,21 @@ impl Context {
                 .ok_or_else(|| failed("SSL_CTX_new"))?;
             let ctx = context.0.as_ptr();
             let version = lc::DTLS1_2_VERSION as u16;
-            check(lc::SSL_CTX_set_min_proto_version(ctx, version), "version")?;
-            check(lc::SSL_CTX_set_max_proto_version(ctx, version), "version")?;
-            check(
-                lc::SSL_CTX_set_strict_cipher_list(ctx, CIPHERS.as_ptr()),
-                "ciphers",
-            )?;
-            check(
-                lc::SSL_CTX_set1_groups(ctx, GROUPS.as_ptr(), GROUPS.len()),
-                "groups",
-            )?;
-            check(
-                lc::SSL_CTX_set_srtp_profiles(ctx, SRTP_PROFILES.as_ptr()),
-                "SRTP profiles",
-            )?;
-            lc::SSL_CTX_set_options(
-                ctx,
-                (lc::SSL_OP_NO_TICKET
-                    | lc::SSL_OP_NO_QUERY_MTU
-                    | lc::SSL_OP_CIPHER_SERVER_PREFERENCE) as u32,
-            );
+            let groups = policy::GROUPS;
+            for accepted in [
+                lc::SSL_CTX_set_min_proto_version(ctx, version),
+                lc::SSL_CTX_set_max_proto_version(ctx, version),
+                lc::SSL_CTX_set_strict_cipher_list(ctx, policy::CIPHERS.as_ptr()),
+                lc::SSL_CTX_set1_groups(ctx, groups.as_ptr(), groups.len()),
+                lc::SSL_CTX_set_srtp_profiles(ctx, policy::SRTP_PROFILES.as_ptr()),
+            ] {
+                check(accepted, "settings")?;
+            }
+            lc::SSL_CTX_set_options(ctx, policy::OPTIONS as u32);
             lc::SSL_CTX_set_session_cache_mode(ctx, lc::SSL_SESS_CACHE_OFF);
-            lc::SSL_CTX_set_max_cert_list(ctx, MAX_CERT_LIST);
+            lc::SSL_CTX_set_max_cert_list(ctx, policy::MAX_CERT_LIST);
             lc::SSL_CTX_set_current_time_cb(ctx, Some(clock));
-            let verify_mode = lc::SSL_VERIFY_PEER | lc::SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-            lc::SSL_CTX_set_custom_verify(ctx, verify_mode, Some(verify));
+            lc::SSL_CTX_set_custom_verify(ctx, policy::VERIFY_MODE, Some(verify));
             context.set_certificate(certificate, key)?;
             Ok(context)
         }
@@ -100,10 +66,7 @@ impl Context {
     fn set_certificate(&self, certificate: &[u8], key: &[u8]) -> Result<(), DtlsError> {
         // SAFETY: `cbs` borrows `key` for the call only; the context takes references of its own, ours are dropped here.
         unsafe {
-            let mut cbs = lc::CBS {
-                data: ptr::null(),
-                len: 0,
-            };
+            let mut cbs = std::mem::zeroed::<lc::CBS>();
             lc::CBS_init(&mut cbs, key.as_ptr(), key.len());
             let private = lc::EVP_parse_private_key(&mut cbs);
             let leaf =
@@ -125,14 +88,6 @@ impl Drop for Context {
         // SAFETY: ours to free; connections hold references of their own.
         unsafe { lc::SSL_CTX_free(self.0.as_ptr()) }
     }
-}
-
-/// What a connection's callbacks reach: interior mutability, because they run inside libssl's calls.
-struct Link {
-    incoming: Cell<Option<Vec<u8>>>,
-    outgoing: Cell<VecDeque<Vec<u8>>>,
-    fingerprints: Fingerprints,
-    refused: Cell<bool>,
 }
 
 /// How far a call came.
@@ -161,19 +116,14 @@ impl Session {
         role: Role,
         fingerprints: Fingerprints,
     ) -> Result<Self, DtlsError> {
-        let link = Rc::new(Link {
-            incoming: Cell::new(None),
-            outgoing: Cell::new(VecDeque::new()),
-            fingerprints,
-            refused: Cell::new(false),
-        });
+        let link = Rc::new(Link::new(fingerprints));
         let data = Rc::as_ptr(&link).cast_mut().cast::<c_void>();
         // SAFETY: `link` lives as long as the SSL (`Drop` frees the SSL first) and is only ever read through a shared
         // reference; SSL_set_bio takes over the one reference to `bio`.
         unsafe {
             lc::ERR_clear_error();
-            let ssl =
-                NonNull::new(lc::SSL_new(context.0.as_ptr())).ok_or_else(|| failed("SSL_new"))?;
+            let ssl = NonNull::new(lc::SSL_new(context.0.as_ptr()));
+            let ssl = ssl.ok_or_else(|| failed("SSL_new"))?;
             let session = Self { ssl, link };
             let ssl = ssl.as_ptr();
             let bio = lc::BIO_new(bio_method()?);
@@ -184,17 +134,14 @@ impl Session {
             lc::BIO_set_init(bio, 1);
             lc::SSL_set_bio(ssl, bio, bio);
             check(lc::SSL_set_ex_data(ssl, 0, data), "ex_data")?;
-            check(lc::SSL_set_mtu(ssl, MTU), "MTU")?;
+            check(lc::SSL_set_mtu(ssl, policy::MTU), "MTU")?;
             lc::SSL_set_shed_handshake_config(ssl, 1);
-            match role {
-                Role::Server => {
-                    lc::DTLSv1_set_initial_timeout_duration(ssl, SERVER_RETRANSMIT_MS);
-                    lc::SSL_set_accept_state(ssl);
-                }
-                Role::Client => {
-                    lc::DTLSv1_set_initial_timeout_duration(ssl, CLIENT_RETRANSMIT_MS);
-                    lc::SSL_set_connect_state(ssl);
-                }
+            if role == Role::Server {
+                lc::DTLSv1_set_initial_timeout_duration(ssl, policy::SERVER_RETRANSMIT_MS);
+                lc::SSL_set_accept_state(ssl);
+            } else {
+                lc::DTLSv1_set_initial_timeout_duration(ssl, policy::CLIENT_RETRANSMIT_MS);
+                lc::SSL_set_connect_state(ssl);
             }
             Ok(session)
         }
@@ -202,8 +149,7 @@ impl Session {
 
     /// The datagram the next calls read. Must not be empty: libssl takes zero bytes for the end of the stream.
     pub(super) fn accept_datagram(&mut self, datagram: &[u8]) {
-        debug_assert!(!datagram.is_empty());
-        self.link.incoming.set(Some(datagram.to_vec()));
+        self.link.put_incoming(datagram);
     }
 
     pub(super) fn handshake(&mut self, clock: Duration) -> Step {
@@ -218,14 +164,9 @@ impl Session {
         let mut scratch = [0_u8; 512];
         loop {
             enter(clock);
-            // SAFETY: the buffer is writable for the length given, which fits an int.
-            let code = unsafe {
-                lc::SSL_read(
-                    self.ssl.as_ptr(),
-                    scratch.as_mut_ptr().cast(),
-                    scratch.len() as c_int,
-                )
-            };
+            let (out, len) = (scratch.as_mut_ptr().cast(), scratch.len() as c_int);
+            // SAFETY: the buffer is writable for the length given.
+            let code = unsafe { lc::SSL_read(self.ssl.as_ptr(), out, len) };
             if code <= 0 {
                 return self.step(code);
             }
@@ -245,10 +186,8 @@ impl Session {
     /// Time left on the retransmission timer.
     pub(super) fn time_left(&self, clock: Duration) -> Option<Duration> {
         enter(clock);
-        let mut left = lc::timeval {
-            tv_sec: 0,
-            tv_usec: 0,
-        };
+        let (tv_sec, tv_usec) = (0, 0);
+        let mut left = lc::timeval { tv_sec, tv_usec };
         // SAFETY: `left` is writable; `ssl` is live.
         let running = unsafe { lc::DTLSv1_get_timeout(self.ssl.as_ptr(), &mut left) };
         let seconds = u64::try_from(left.tv_sec).unwrap_or(0);
@@ -273,16 +212,9 @@ impl Session {
         enter(Duration::ZERO);
         // SAFETY: pointers and lengths of live slices; no context.
         let code = unsafe {
-            lc::SSL_export_keying_material(
-                self.ssl.as_ptr(),
-                out.as_mut_ptr(),
-                out.len(),
-                label.as_ptr().cast(),
-                label.len(),
-                ptr::null(),
-                0,
-                0,
-            )
+            let (ssl, out, out_len) = (self.ssl.as_ptr(), out.as_mut_ptr(), out.len());
+            let (label, label_len) = (label.as_ptr().cast(), label.len());
+            lc::SSL_export_keying_material(ssl, out, out_len, label, label_len, ptr::null(), 0, 0)
         };
         check(code, "exporter")
     }
@@ -302,12 +234,7 @@ impl Session {
     }
 
     pub(super) fn next_datagram(&mut self) -> Option<Vec<u8>> {
-        let mut queue = self.link.outgoing.take();
-        let datagram = queue.pop_front();
-        if !queue.is_empty() {
-            self.link.outgoing.set(queue);
-        }
-        datagram
+        self.link.take_outgoing()
     }
 
     fn step(&mut self, code: c_int) -> Step {
@@ -318,7 +245,7 @@ impl Session {
         match unsafe { lc::SSL_get_error(self.ssl.as_ptr(), code) } {
             lc::SSL_ERROR_WANT_READ | lc::SSL_ERROR_WANT_WRITE => Step::Blocked,
             lc::SSL_ERROR_ZERO_RETURN => Step::Closed("close_notify".to_owned()),
-            _ if self.link.refused.get() => {
+            _ if self.link.refused() => {
                 Step::Closed("the peer's certificate does not match its fingerprint".to_owned())
             }
             _ => Step::Closed(reason()),
@@ -361,10 +288,9 @@ fn reason() -> String {
         let text = lc::ERR_reason_error_string(lc::ERR_peek_error());
         (!text.is_null()).then(|| CStr::from_ptr(text))
     };
-    text.map_or_else(
-        || "unknown error".to_owned(),
-        |text| text.to_string_lossy().into_owned(),
-    )
+    text.unwrap_or(c"unknown error")
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The datagram BIO, made once for the process.
@@ -399,7 +325,7 @@ unsafe extern "C" fn bio_read(bio: *mut lc::BIO, out: *mut c_char, len: c_int) -
     unsafe {
         lc::BIO_clear_retry_flags(bio);
         let link = lc::BIO_get_data(bio).cast::<Link>().as_ref();
-        let Some(datagram) = link.and_then(|link| link.incoming.take()) else {
+        let Some(datagram) = link.and_then(|link| link.take_incoming()) else {
             lc::BIO_set_retry_read(bio);
             return -1;
         };
@@ -418,11 +344,7 @@ unsafe extern "C" fn bio_write(bio: *mut lc::BIO, data: *const c_char, len: c_in
     unsafe {
         lc::BIO_clear_retry_flags(bio);
         if let Some(link) = lc::BIO_get_data(bio).cast::<Link>().as_ref() {
-            let mut queue = link.outgoing.take();
-            if queue.len() < MAX_QUEUED {
-                queue.push_back(std::slice::from_raw_parts(data.cast::<u8>(), size).to_vec());
-            }
-            link.outgoing.set(queue);
+            link.put_outgoing(std::slice::from_raw_parts(data.cast(), size));
         }
     }
     len
@@ -435,14 +357,14 @@ unsafe extern "C" fn bio_ctrl(_: *mut lc::BIO, cmd: c_int, _: c_long, _: *mut c_
 unsafe extern "C" fn clock(_ssl: *const lc::SSL, out: *mut lc::timeval) {
     let now = CLOCK.get();
     let time = lc::timeval {
-        tv_sec: (CLOCK_BASE_S + now.as_secs()) as _,
+        tv_sec: (policy::CLOCK_BASE_S + now.as_secs()) as _,
         tv_usec: now.subsec_micros().into(),
     };
     // SAFETY: libssl passes a writable timeval.
     unsafe { out.write(time) }
 }
 
-/// RFC 8122 §5: the certificate the peer proves to own must be the one of its SDP.
+/// Compares the peer's certificate with its fingerprints, before any key exists.
 unsafe extern "C" fn verify(ssl: *mut lc::SSL, alert: *mut u8) -> lc::ssl_verify_result_t {
     // SAFETY: ex_data 0 is the live `Link` of this SSL; the certificate's bytes live as long as the SSL's session.
     unsafe {
@@ -450,24 +372,16 @@ unsafe extern "C" fn verify(ssl: *mut lc::SSL, alert: *mut u8) -> lc::ssl_verify
             return lc::ssl_verify_result_t_ssl_verify_invalid;
         };
         let chain = lc::SSL_get0_peer_certificates(ssl);
-        let leaf = if chain.is_null() {
-            ptr::null()
-        } else {
-            lc::OPENSSL_sk_value(chain.cast(), 0)
-                .cast::<lc::CRYPTO_BUFFER>()
-                .cast_const()
-        };
+        // Null for a null or an empty chain.
+        let leaf = lc::OPENSSL_sk_value(chain.cast(), 0).cast::<lc::CRYPTO_BUFFER>();
         let matches = !leaf.is_null() && {
-            let der = std::slice::from_raw_parts(
-                lc::CRYPTO_BUFFER_data(leaf),
-                lc::CRYPTO_BUFFER_len(leaf),
-            );
-            catch_unwind(AssertUnwindSafe(|| link.fingerprints.matches(der))).unwrap_or(false)
+            let (data, len) = (lc::CRYPTO_BUFFER_data(leaf), lc::CRYPTO_BUFFER_len(leaf));
+            let der = std::slice::from_raw_parts(data, len);
+            catch_unwind(AssertUnwindSafe(|| link.accepts(der))).unwrap_or(false)
         };
         if matches {
             return lc::ssl_verify_result_t_ssl_verify_ok;
         }
-        link.refused.set(true);
         *alert = lc::SSL_AD_BAD_CERTIFICATE as u8;
         lc::ssl_verify_result_t_ssl_verify_invalid
     }
