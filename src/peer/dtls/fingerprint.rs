@@ -46,6 +46,7 @@ fn algorithm(name: &str) -> Option<&'static Algorithm> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
