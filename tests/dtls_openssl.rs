@@ -2,146 +2,28 @@
 //! profile we promise, and the same exported keys on both sides.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
-use std::io::{BufRead, BufReader, Write};
+mod openssl;
+
+use std::io::Write;
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest;
 use corertc::peer::dtls::{Connection, Event, Identity, Role};
 use corertc::peer::srtp::{Keys, Profile};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+use self::openssl::{Certificate, DEADLINE, Tool, WITH_CERTIFICATE, openssl_is_here};
+
 const ALL: &str = "SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM";
 const P256: &[&str] = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 const P224: &[&str] = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp224r1"];
 const RSA: &[&str] = &["-newkey", "rsa:2048"];
 
-/// A missing tool fails in CI and skips elsewhere.
-fn openssl_is_here() -> bool {
-    let here = Command::new("openssl").arg("version").output().is_ok();
-    assert!(here || std::env::var_os("CI").is_none(), "no openssl");
-    if !here {
-        eprintln!("skipped: no openssl");
-    }
-    here
-}
-
-/// A directory of its own with a certificate made by OpenSSL.
-struct Certificate(PathBuf);
-
-impl Certificate {
-    fn generate(test: &str, kind: &[&str]) -> Self {
-        let path = std::env::temp_dir().join(format!("corertc-{}-{test}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-nodes", "-subj", "/CN=peer", "-days", "2"])
-            .args(kind)
-            .args(["-keyout", "key.pem", "-out", "cert.pem"])
-            .current_dir(&path)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-        Self(path)
-    }
-
-    /// SHA-256 and SHA-512, as a browser with several fingerprints offers them.
-    fn fingerprints(&self) -> Vec<(String, Vec<u8>)> {
-        let der = Command::new("openssl")
-            .args(["x509", "-in", "cert.pem", "-outform", "DER"])
-            .current_dir(&self.0)
-            .output()
-            .unwrap()
-            .stdout;
-        [("sha-256", &digest::SHA256), ("sha-512", &digest::SHA512)]
-            .map(|(name, hash)| {
-                (
-                    name.to_owned(),
-                    digest::digest(hash, &der).as_ref().to_vec(),
-                )
-            })
-            .to_vec()
-    }
-}
-
-impl Drop for Certificate {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A running `openssl s_client` or `s_server`, killed at the end.
-struct Tool {
-    child: Child,
-    stdin: ChildStdin,
-    lines: Receiver<String>,
-}
-
-impl Tool {
-    fn start(directory: &Path, args: &[&str], srtp: &str, key_bytes: usize) -> Self {
-        let mut child = Command::new("openssl")
-            .args(args)
-            .args([
-                "-dtls1_2",
-                "-cert",
-                "cert.pem",
-                "-key",
-                "key.pem",
-                "-use_srtp",
-                srtp,
-            ])
-            .args(["-keymatexport", "EXTRACTOR-dtls_srtp"])
-            .args(["-keymatexportlen", &key_bytes.to_string()])
-            .current_dir(directory)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (send, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let _ = send.send(line);
-            }
-        });
-        let stdin = child.stdin.take().unwrap();
-        Self {
-            child,
-            stdin,
-            lines,
-        }
-    }
-
-    /// The exported keys as OpenSSL prints them.
-    fn keying_material(&self) -> Vec<u8> {
-        let end = Instant::now() + DEADLINE;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let line = self.lines.recv_timeout(left).expect("keying material");
-            if let Some(hex) = line.trim().strip_prefix("Keying material: ") {
-                let digits = hex.as_bytes().chunks(2);
-                return digits
-                    .map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap())
-                    .collect();
-            }
-        }
-    }
-}
-
-impl Drop for Tool {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Our connection on a socket.
 struct Driver {
     socket: UdpSocket,
     connection: Connection,
+    /// Datagrams.
+    fed: usize,
     keys: Option<Keys>,
     closed: Option<String>,
 }
@@ -158,6 +40,7 @@ impl Driver {
         Self {
             socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
             connection,
+            fed: 0,
             keys: None,
             closed: None,
         }
@@ -195,6 +78,7 @@ impl Driver {
             if let Ok((length, from)) = self.socket.recv_from(&mut buffer) {
                 self.socket.connect(from).unwrap();
                 self.connection.feed(&buffer[..length], Instant::now());
+                self.fed += 1;
             }
             if self
                 .connection
@@ -241,7 +125,8 @@ fn serve(test: &str, kind: &[&str], srtp: &str, expected: Profile) {
     }
     let certificate = Certificate::generate(test, kind);
     let mut driver = Driver::new(Role::Server, &certificate);
-    let args = ["s_client", "-connect", &driver.address()];
+    let address = driver.address();
+    let args = [&["s_client", "-connect", &address], &WITH_CERTIFICATE[..]].concat();
     let mut tool = Tool::start(&certificate.0, &args, srtp, key_bytes(expected));
     let keys = driver.connect();
     assert_eq!(keys.profile, expected);
@@ -251,8 +136,8 @@ fn serve(test: &str, kind: &[&str], srtp: &str, expected: Profile) {
     // Application data is dropped, and the connection stays.
     tool.stdin.write_all(b"application data\n").unwrap();
     tool.stdin.flush().unwrap();
-    let sent = Instant::now();
-    driver.run_until(|_| sent.elapsed() > Duration::from_millis(50));
+    let before = driver.fed;
+    driver.run_until(|driver| driver.fed > before);
     assert_eq!(driver.closed, None);
 
     tool.stdin.write_all(b"Q\n").unwrap();
@@ -316,15 +201,11 @@ fn call(test: &str, kind: &[&str], srtp: &str, expected: Profile) {
     let server = reserved.local_addr().unwrap();
     drop(reserved);
     driver.socket.connect(server).unwrap();
-    let args = [
-        "s_server",
-        "-accept",
-        &server.to_string(),
-        "-Verify",
-        "1",
-        "-naccept",
-        "1",
+    let accept = server.to_string();
+    let demand = [
+        "s_server", "-accept", &accept, "-Verify", "1", "-naccept", "1",
     ];
+    let args = [&demand, &WITH_CERTIFICATE[..]].concat();
     let mut tool = Tool::start(&certificate.0, &args, srtp, key_bytes(expected));
     let keys = driver.connect();
     assert_eq!(keys.profile, expected);
@@ -381,11 +262,29 @@ fn a_client_with_another_certificate_is_refused_without_keys() {
     let expected = Certificate::generate("expected", P256);
     let other = Certificate::generate("other", P256);
     let mut driver = Driver::new(Role::Server, &expected);
-    let args = ["s_client", "-connect", &driver.address()];
+    let address = driver.address();
+    let args = [&["s_client", "-connect", &address], &WITH_CERTIFICATE[..]].concat();
     let _tool = Tool::start(&other.0, &args, ALL, 56);
     driver.run_until(|driver| driver.closed.is_some());
     assert!(driver.keys.is_none());
     assert!(driver.closed.unwrap().contains("fingerprint"));
+}
+
+#[test]
+fn a_client_without_a_certificate_is_refused_without_keys() {
+    if !openssl_is_here() {
+        return;
+    }
+    let expected = Certificate::generate("none", P256);
+    let mut driver = Driver::new(Role::Server, &expected);
+    let args = ["s_client", "-connect", &driver.address()];
+    let _tool = Tool::start(&expected.0, &args, ALL, 56);
+    driver.run_until(|driver| driver.closed.is_some());
+    assert!(driver.keys.is_none());
+    assert_eq!(
+        driver.closed.as_deref(),
+        Some("PEER_DID_NOT_RETURN_A_CERTIFICATE")
+    );
 }
 
 #[test]
@@ -395,7 +294,8 @@ fn a_client_without_srtp_is_refused_without_keys() {
     }
     let certificate = Certificate::generate("no-srtp", P256);
     let mut driver = Driver::new(Role::Server, &certificate);
-    let args = ["s_client", "-connect", &driver.address()];
+    let address = driver.address();
+    let args = [&["s_client", "-connect", &address], &WITH_CERTIFICATE[..]].concat();
     // A profile that we do not have stands for none.
     let _tool = Tool::start(&certificate.0, &args, "SRTP_AES128_CM_SHA1_32", 56);
     driver.run_until(|driver| driver.closed.is_some());

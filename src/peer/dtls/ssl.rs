@@ -358,7 +358,7 @@ unsafe extern "C" fn clock(_ssl: *const lc::SSL, out: *mut lc::timeval) {
     let now = CLOCK.get();
     let time = lc::timeval {
         tv_sec: (policy::CLOCK_BASE_S + now.as_secs()) as _,
-        tv_usec: now.subsec_micros().into(),
+        tv_usec: now.subsec_micros() as _,
     };
     // SAFETY: libssl passes a writable timeval.
     unsafe { out.write(time) }

@@ -102,8 +102,10 @@ impl Pair {
                 Role::Server => (&mut self.server, &mut self.client),
             };
             let mut late = Vec::new();
-            let mut index = from.sent.iter().map(|sent| records(sent).len()).sum();
-            for record in from.poll().iter().flat_map(|datagram| records(datagram)) {
+            let first: usize = from.sent.iter().map(|sent| records(sent).len()).sum();
+            let datagrams = from.poll();
+            let flight = datagrams.iter().flat_map(|datagram| records(datagram));
+            for (index, record) in (first..).zip(flight) {
                 moved = true;
                 match fate(role, index) {
                     Fate::Lose => {}
@@ -114,7 +116,6 @@ impl Pair {
                     }
                     Fate::Last => late.push(record),
                 }
-                index += 1;
             }
             for record in late.iter().rev() {
                 to.connection.feed(record, self.now);
