@@ -123,7 +123,10 @@ fn accepted(
 ) {
     let pt = media.payload_type;
     let rtx = media.rtx.map(|rtx| format!(" {rtx}")).unwrap_or_default();
-    out.line(format_args!("m={} 9 {} {pt}{rtx}", section.kind, section.protocol));
+    out.line(format_args!(
+        "m={} 9 {} {pt}{rtx}",
+        section.kind, section.protocol
+    ));
     out.line(format_args!("c=IN IP4 0.0.0.0"));
     mid(out, section);
     out.line(format_args!("a=sendonly"));
@@ -136,7 +139,10 @@ fn accepted(
     // P091: some peers look for the transport's attributes at media level only.
     out.line(format_args!("a=ice-ufrag:{}", params.ufrag));
     out.line(format_args!("a=ice-pwd:{}", params.pwd));
-    out.line(format_args!("a=fingerprint:sha-256 {}", colons(&params.fingerprint)));
+    out.line(format_args!(
+        "a=fingerprint:sha-256 {}",
+        colons(&params.fingerprint)
+    ));
     // P088: passive wherever the client lets us, active only for an offer of passive (FFmpeg, C020).
     let setup = match offer.setup {
         Setup::Active | Setup::ActPass => "passive",
@@ -155,7 +161,10 @@ fn accepted(
     }
     out.line(format_args!("a=ssrc:{ssrc} cname:{}", params.cname));
     if media.rtx.is_some() {
-        out.line(format_args!("a=ssrc:{} cname:{}", params.rtx_ssrc, params.cname));
+        out.line(format_args!(
+            "a=ssrc:{} cname:{}",
+            params.rtx_ssrc, params.cname
+        ));
     }
 }
 
@@ -169,9 +178,15 @@ fn codec(out: &mut Lines, section: &MediaOffer, media: &MediaAnswer) {
         1 => String::new(),
         channels => format!("/{channels}"),
     };
-    out.line(format_args!("a=rtpmap:{pt} {}/{}{channels}", codec.name, codec.clock_rate));
+    out.line(format_args!(
+        "a=rtpmap:{pt} {}/{}{channels}",
+        codec.name, codec.clock_rate
+    ));
     for feedback in FEEDBACK {
-        let offered = codec.rtcp_fb.iter().any(|offered| offered.eq_ignore_ascii_case(feedback));
+        let offered = codec
+            .rtcp_fb
+            .iter()
+            .any(|offered| offered.eq_ignore_ascii_case(feedback));
         // Picture loss is video's only; some players write it for audio as well.
         if offered && (media.media == Media::Video || *feedback == "nack") {
             out.line(format_args!("a=rtcp-fb:{pt} {feedback}"));
@@ -189,7 +204,10 @@ fn codec(out: &mut Lines, section: &MediaOffer, media: &MediaAnswer) {
 fn rejected(out: &mut Lines, section: &MediaOffer) {
     // RFC 3264 §6: port 0, and any of the offered formats.
     let format = section.formats.first().map_or("0", String::as_str);
-    out.line(format_args!("m={} 0 {} {format}", section.kind, section.protocol));
+    out.line(format_args!(
+        "m={} 0 {} {format}",
+        section.kind, section.protocol
+    ));
     out.line(format_args!("c=IN IP4 0.0.0.0"));
     mid(out, section);
     out.line(format_args!("a=inactive"));
@@ -236,4 +254,4 @@ impl Lines {
 
 #[cfg(test)]
 #[path = "answer_tests.rs"]
-mod tests;
+pub(crate) mod tests;

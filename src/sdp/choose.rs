@@ -140,11 +140,7 @@ fn answered_fmtp(codec: &CodecOffer, facts: TrackFacts) -> String {
             )
         }
         // RFC 7587 §6.1: sprop-… speaks of the sender, which is us; the legs encode stereo.
-        (Codec::Opus, _) => with_parameter(
-            &without_sprop(&codec.fmtp),
-            "sprop-stereo",
-            "1",
-        ),
+        (Codec::Opus, _) => with_parameter(&without_sprop(&codec.fmtp), "sprop-stereo", "1"),
         _ => codec.fmtp.clone(),
     }
 }

@@ -131,7 +131,8 @@ impl Offer {
         unique_mids(&media)?;
         if value(&description.attributes, "ice-lite").is_some() {
             return Err(SdpError::Unacceptable(
-                "a=ice-lite in the offer: this server is ICE-lite itself and needs a full agent".to_owned(),
+                "a=ice-lite in the offer: this server is ICE-lite itself and needs a full agent"
+                    .to_owned(),
             ));
         }
         // The transport is the one of the offerer-tagged section (RFC 9143 §7.2): the first that is neither
@@ -184,13 +185,15 @@ fn describe_line(text: &str, read: usize) -> String {
     if line.is_empty() && read >= text.len() {
         return "it ends too early".to_owned();
     }
+    // At the end rtc-sdp may as well have missed a further line as disliked the last one.
+    let wrong = if read >= text.len() {
+        "is wrong, or the text ends too early"
+    } else {
+        "is wrong or out of order"
+    };
     match line.as_bytes() {
         [kind, b'=', ..] if kind.is_ascii_lowercase() => {
-            format!(
-                "line {} (`{}=`) is wrong or out of order",
-                number + 1,
-                char::from(*kind)
-            )
+            format!("line {} (`{}=`) {wrong}", number + 1, char::from(*kind))
         }
         _ => format!("line {} is not of the form <type>=<value>", number + 1),
     }
@@ -242,9 +245,10 @@ impl<'a> Levels<'a> {
 
     /// `a=ice-ufrag` and `a=ice-pwd`: `min` to 256 ice-chars (RFC 8839 §5.4).
     fn ice(&self, key: &str, min: usize) -> Result<String, SdpError> {
-        let text = self.value(key).map(str::trim).ok_or_else(|| {
-            SdpError::Unacceptable(format!("the offer has no a={key}"))
-        })?;
+        let text = self
+            .value(key)
+            .map(str::trim)
+            .ok_or_else(|| SdpError::Unacceptable(format!("the offer has no a={key}")))?;
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=');
         // RFC 8839 knows no `-`, `_` and `=`, but base64url ufrags are seen in the wild and harm nobody.
         if text.len() < min || text.len() > 256 || !text.chars().all(legal) {
@@ -326,4 +330,4 @@ fn digest_bytes(hash: &str) -> Option<usize> {
 
 #[cfg(test)]
 #[path = "offer_tests.rs"]
-mod tests;
+pub(crate) mod tests;

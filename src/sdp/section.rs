@@ -11,6 +11,8 @@ const MID_MAX: usize = 64;
 const PROTOCOL_MAX: usize = 40;
 const FORMAT_MAX: usize = 32;
 const FMTP_MAX: usize = 512;
+/// Attributes of one name that are read per section: four times what Chromium sends.
+const LINES_MAX: usize = 512;
 
 /// Reads section `index`; `session` holds the session-level attributes (a direction may stand there).
 pub(super) fn read(
@@ -26,7 +28,9 @@ pub(super) fn read(
         return Err(wrong("a=mid is not a token of at most 64 characters"));
     }
     let protocol = section.media_name.protos.join("/");
-    if !protocol.split('/').all(|part| is_token(part, PROTOCOL_MAX)) || protocol.len() > PROTOCOL_MAX {
+    if !protocol.split('/').all(|part| is_token(part, PROTOCOL_MAX))
+        || protocol.len() > PROTOCOL_MAX
+    {
         return Err(wrong("the m= line's protocol is not a token"));
     }
     let formats = &section.media_name.formats;
@@ -60,6 +64,7 @@ pub(super) fn read(
             .unwrap_or(Direction::SendRecv),
         codecs,
         extensions: values(attributes, "extmap")
+            .take(LINES_MAX)
             .filter_map(extension)
             .collect(),
         reduced_size: value(attributes, "rtcp-rsize").is_some(),
@@ -114,7 +119,10 @@ fn codecs(formats: &[String], attributes: &[Attribute]) -> Result<Vec<CodecOffer
             .ok()
             .filter(|number| *number < 128)
             .ok_or("a format of the m= line is not a payload type")?;
-        if offered.iter().all(|codec| codec.payload_type != payload_type) {
+        if offered
+            .iter()
+            .all(|codec| codec.payload_type != payload_type)
+        {
             offered.push(CodecOffer {
                 payload_type,
                 name: String::new(),
@@ -127,8 +135,9 @@ fn codecs(formats: &[String], attributes: &[Attribute]) -> Result<Vec<CodecOffer
             });
         }
     }
-    for map in values(attributes, "rtpmap") {
-        let (which, what) = numbered(map).ok_or("a=rtpmap is not `<payload type> <name>/<rate>`")?;
+    for map in values(attributes, "rtpmap").take(LINES_MAX) {
+        let (which, what) =
+            numbered(map).ok_or("a=rtpmap is not `<payload type> <name>/<rate>`")?;
         let Some(codec) = find(&mut offered, which) else {
             continue;
         };
@@ -139,11 +148,14 @@ fn codecs(formats: &[String], attributes: &[Attribute]) -> Result<Vec<CodecOffer
             return Err(format!("a=rtpmap:{which} has no encoding name"));
         }
         codec.clock_rate = clock_rate.ok_or(format!("a=rtpmap:{which} has no clock rate"))?;
-        codec.channels = parts.next().and_then(|n| n.trim().parse().ok()).unwrap_or(1);
+        codec.channels = parts
+            .next()
+            .and_then(|n| n.trim().parse().ok())
+            .unwrap_or(1);
         codec.codec = known(name, codec.clock_rate);
         codec.name = name.to_owned();
     }
-    for format in values(attributes, "fmtp") {
+    for format in values(attributes, "fmtp").take(LINES_MAX) {
         let Some((which, parameters)) = numbered(format) else {
             continue;
         };
@@ -160,7 +172,7 @@ fn codecs(formats: &[String], attributes: &[Attribute]) -> Result<Vec<CodecOffer
 }
 
 fn feedback(offered: &mut [CodecOffer], attributes: &[Attribute]) {
-    for line in values(attributes, "rtcp-fb") {
+    for line in values(attributes, "rtcp-fb").take(LINES_MAX) {
         let Some((which, what)) = line.trim().split_once(' ') else {
             continue;
         };
@@ -168,7 +180,8 @@ fn feedback(offered: &mut [CodecOffer], attributes: &[Attribute]) {
         for codec in offered.iter_mut() {
             let meant = which == "*" || which.parse() == Ok(codec.payload_type);
             // A payload type has a handful; the bound keeps hostile offers from multiplying.
-            if meant && codec.rtcp_fb.len() < 16 && !codec.rtcp_fb.iter().any(|known| known == what) {
+            if meant && codec.rtcp_fb.len() < 16 && !codec.rtcp_fb.iter().any(|known| known == what)
+            {
                 codec.rtcp_fb.push(what.to_owned());
             }
         }
@@ -180,7 +193,12 @@ fn repair(offered: &mut [CodecOffer]) {
     let pairs: Vec<(u8, u8)> = offered
         .iter()
         .filter(|codec| codec.name.eq_ignore_ascii_case("rtx"))
-        .filter_map(|codec| Some((codec.payload_type, parameter(&codec.fmtp, "apt")?.parse().ok()?)))
+        .filter_map(|codec| {
+            Some((
+                codec.payload_type,
+                parameter(&codec.fmtp, "apt")?.parse().ok()?,
+            ))
+        })
         .collect();
     for (rtx, repaired) in pairs {
         if let Some(codec) = find(offered, repaired) {
@@ -225,5 +243,7 @@ fn extension(text: &str) -> Option<(u8, String)> {
 fn is_token(text: &str, max: usize) -> bool {
     !text.is_empty()
         && text.len() <= max
-        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]".contains(&byte))
 }
