@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use crate::rtp::Media;
 
+use super::Expectation;
+
 /// Feeds one stream. Sans-IO: bytes and time are arguments. One owner (the leg's receiver).
 pub struct Ingest {}
 
@@ -24,6 +26,13 @@ impl Ingest {
     /// Closes what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         let _ = now;
+        todo!()
+    }
+
+    /// FFmpeg will be started with other arguments on the same ports: other codecs, payload types, start time. The
+    /// stream's line goes on, as after a restart; tracks no longer expected vanish from its info.
+    pub fn expect(&mut self, expectation: Expectation) {
+        let _ = expectation;
         todo!()
     }
 }
