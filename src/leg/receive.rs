@@ -67,12 +67,7 @@ pub struct Receiver<F> {
 impl<F: Feed> Receiver<F> {
     /// A receiver, and the task that must be spawned to run it. `single_port`: the video port carries both media.
     #[must_use]
-    pub fn new(
-        pair: Pair,
-        feed: F,
-        single_port: bool,
-        counters: Arc<Counters>,
-    ) -> (Self, Task<F>) {
+    pub fn new(pair: Pair, feed: F, single_port: bool, counters: Arc<Counters>) -> (Self, Task<F>) {
         let (commands, inbox) = unbounded_channel();
         let (finished, done) = mpsc::sync_channel(1);
         let task = Task {
@@ -204,11 +199,7 @@ fn register(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
 }
 
 /// Moves the timer only where the wish changed.
-fn arm(
-    mut sleep: std::pin::Pin<&mut Sleep>,
-    armed: &mut Option<Instant>,
-    wanted: Option<Instant>,
-) {
+fn arm(mut sleep: std::pin::Pin<&mut Sleep>, armed: &mut Option<Instant>, wanted: Option<Instant>) {
     if *armed == wanted {
         return;
     }

@@ -50,6 +50,14 @@ pub fn legs(settings: &ProcessSettings, wire: &Wire) -> Result<Vec<Leg>, ArgsErr
         .collect())
 }
 
+/// (legs, argument bytes with a NUL each) that [`legs`] never exceeds with these settings, whatever is drawn.
+#[must_use]
+pub fn bounds(settings: &ProcessSettings) -> (usize, usize) {
+    let legs = legs(settings, &Wire::LONGEST).unwrap_or_default();
+    let bytes = legs.iter().flat_map(|leg| &leg.args);
+    (legs.len(), bytes.map(|arg| arg.len() + 1).sum())
+}
+
 /// The arguments of every leg in one list, each leg beginning with `-map` and ending with its address. With ISOLATE
 /// it is the one list of the tee form, which can't be split.
 #[must_use]
