@@ -20,6 +20,8 @@ use super::line::Timeline;
 /// A stream that sends nothing for this long is not live.
 const ALIVE: Duration = Duration::from_secs(3);
 
+use super::Expectation;
+
 /// Feeds one stream. Sans-IO: bytes and time are arguments. One owner (the leg's receiver).
 pub struct Ingest {
     stream: Arc<Stream>,
@@ -201,5 +203,12 @@ impl Ingest {
             out: &mut self.out,
         };
         (self.tracks[index].as_mut(), around)
+    }
+
+    /// FFmpeg will be started with other arguments on the same ports: other codecs, payload types, start time. The
+    /// stream's line goes on, as after a restart; tracks no longer expected vanish from its info.
+    pub fn expect(&mut self, expectation: Expectation) {
+        let _ = expectation;
+        todo!()
     }
 }
