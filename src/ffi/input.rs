@@ -32,11 +32,11 @@ pub unsafe extern "C" fn corertc_input_start(
         let id = self::id(id, id_len)?;
         process::settings(config)?;
         subsystem.callbacks.refuse_start(id, true)?;
+        subsystem.callbacks.refuse_sealed()?;
         if !subsystem.core.enabled() {
             out.write(&[]);
             return Ok(());
         }
-        subsystem.callbacks.refuse_sealed()?;
         Err(not_yet())
     })
 }
