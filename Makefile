@@ -47,8 +47,7 @@ $(LIB)/libcorertc.so.$(ABI): $(LIB)/libcorertc.so
 	ln -sf libcorertc.so $@
 
 # One object in which only corertc_* is global: the crypto library inside has names (SSL_new, …) that a host's own
-# OpenSSL has too. The partial link starts from our exports and takes what they need; COMDAT groups become plain
-# sections, for a group of a now local name would still be merged with a stranger's of the same name.
+# OpenSSL has too.
 $(LIB)/libcorertc.a: $(OUT)/libcorertc.a scripts/static-library.sh
 	mkdir -p $(@D)
 	scripts/static-library.sh $< $@
