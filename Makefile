@@ -1,0 +1,119 @@
+# corertc: what `make` can do. Start with `make demo` (watch a test picture in a browser) or `make test`.
+
+PREFIX     ?= /usr/local
+LIBDIR     ?= $(PREFIX)/lib
+DESTDIR    ?=
+# `make PROFILE=dev` builds without optimisation, into the same places.
+PROFILE    ?= release
+CARGO      ?= cargo
+# Arguments of the demo's host, for instance DEMO='--input film.mp4'.
+DEMO       ?=
+
+VERSION    := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ABI        := $(shell sed -n 's/.*-soname,libcorertc\.so\.\([0-9]*\).*/\1/p' build.rs)
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+OUT        := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+LIB        := build/lib
+# What Rust's standard library needs of the system: `cargo rustc -- --print native-static-libs`.
+NATIVE     := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+# A relative LIBDIR (lib/x86_64-linux-gnu) stands below PREFIX.
+LIBDIR_ABS  = $(if $(filter /%,$(LIBDIR)),$(LIBDIR),$(PREFIX)/$(LIBDIR))
+
+# package=command: the package is installed where the command is missing; package=: where the package is missing.
+BUILD_NEEDS = gcc=gcc g++=g++ make=make cmake=cmake binutils=objcopy pkg-config=pkg-config libclang-dev=
+DEMO_NEEDS  = $(BUILD_NEEDS) ffmpeg=ffmpeg
+TEST_NEEDS  = $(DEMO_NEEDS) chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps
+
+.DELETE_ON_ERROR:
+.PHONY: all build install uninstall demo test check-all bench header fmt-check lint clean cargo-build needs-build needs-test
+
+all: build
+
+build: $(LIB)/libcorertc.so.$(ABI) $(LIB)/libcorertc.a $(LIB)/pkgconfig/corertc.pc examples-c/host
+
+# --- build products ---------------------------------------------------------------------------------------------------
+
+# Cargo knows what is up to date.
+cargo-build:
+	$(CARGO) build --locked --profile $(PROFILE) --lib
+
+$(OUT)/libcorertc.so $(OUT)/libcorertc.a: cargo-build ;
+
+$(LIB)/libcorertc.so: $(OUT)/libcorertc.so
+	mkdir -p $(@D)
+	cp $< $@.new && mv $@.new $@
+
+$(LIB)/libcorertc.so.$(ABI): $(LIB)/libcorertc.so
+	ln -sf libcorertc.so $@
+
+# One object in which only corertc_* is global: the crypto library inside has names (SSL_new, …) that a host's own
+# OpenSSL has too.
+$(LIB)/libcorertc.a: $(OUT)/libcorertc.a scripts/static-library.sh
+	mkdir -p $(@D)
+	scripts/static-library.sh $< $@
+
+$(LIB)/pkgconfig/corertc.pc: corertc.pc.in Makefile Cargo.toml
+	mkdir -p $(@D)
+	sed -e 's|@PREFIX@|$(CURDIR)/build|' -e 's|@LIBDIR@|$(CURDIR)/$(LIB)|' -e 's|@INCLUDEDIR@|$(CURDIR)/include|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE@|$(NATIVE)|' $< > $@
+
+examples-c/host: $(LIB)/libcorertc.so.$(ABI) $(LIB)/pkgconfig/corertc.pc include/corertc.h $(wildcard examples-c/*.[ch])
+	PKG_CONFIG_PATH=$(CURDIR)/$(LIB)/pkgconfig $(MAKE) -C examples-c -B host
+
+# --- installing -------------------------------------------------------------------------------------------------------
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR_ABS)/pkgconfig
+	install -m 644 include/corertc.h $(DESTDIR)$(PREFIX)/include/corertc.h
+	install -m 755 $(LIB)/libcorertc.so $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so.$(ABI)
+	ln -sf libcorertc.so.$(ABI) $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so
+	install -m 644 $(LIB)/libcorertc.a $(DESTDIR)$(LIBDIR_ABS)/libcorertc.a
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR_ABS)|' -e 's|@INCLUDEDIR@|$${prefix}/include|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE@|$(NATIVE)|' corertc.pc.in > $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/corertc.pc
+	chmod 644 $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/corertc.pc
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/include/corertc.h $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/corertc.pc
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR_ABS)/,libcorertc.so libcorertc.so.$(ABI) libcorertc.a)
+
+# --- trying it out and testing ----------------------------------------------------------------------------------------
+
+needs-build:
+	@scripts/install-missing.sh $(BUILD_NEEDS)
+
+demo:
+	@scripts/install-missing.sh $(DEMO_NEEDS)
+	@$(MAKE) build
+	@scripts/demo.sh $(DEMO)
+
+needs-test:
+	@scripts/install-missing.sh $(TEST_NEEDS)
+
+# Everything that must hold before a change goes in.
+test: needs-test
+	$(MAKE) fmt-check lint build
+	$(CARGO) test --locked
+
+# What takes longer: memory checkers around the C host, and the soak tests.
+check-all: test
+	scripts/check-memory.sh
+	$(CARGO) test --locked --release -- --ignored
+
+# The contenders side by side; a package of its own, with its own lock.
+bench: needs-build
+	cd bench && $(CARGO) run --locked --release
+
+# Writes include/corertc.h anew after a change of the exports.
+header:
+	CORERTC_BLESS=1 $(CARGO) test --locked --test abi_header
+
+fmt-check:
+	$(CARGO) fmt --check
+
+lint:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+clean:
+	rm -rf build
+	$(MAKE) -C examples-c clean
+	$(CARGO) clean

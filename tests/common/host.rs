@@ -1,0 +1,128 @@
+//! A media host in Rust: the subsystem with its listener, as tests need it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use corertc::config::{ProcessSettings, Settings, VideoCodec};
+use corertc::leg::Leg;
+use corertc::rtp::codec::Codec;
+use corertc::subsystem::{Hooks, Subsystem};
+use serde_json::Value;
+
+/// A subsystem that listens on a free port of 127.0.0.1. Dropping it closes it.
+pub(crate) struct Host {
+    pub(crate) subsystem: Subsystem,
+    pub(crate) port: u16,
+    torn_down: Arc<Mutex<Vec<String>>>,
+}
+
+impl Host {
+    pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With other settings than the defaults.
+    pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = defaults();
+        change(&mut settings);
+        let torn_down = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&torn_down);
+        let hooks = Hooks {
+            teardown: Arc::new(move |id| seen.lock().unwrap().push(id.to_owned())),
+            whip_teardown: Arc::new(|_| {}),
+            auth: Arc::new(|_| None),
+        };
+        let subsystem = Subsystem::new(settings, hooks).unwrap();
+        let port = subsystem.http_listen("127.0.0.1:0").unwrap();
+        Self {
+            subsystem,
+            port,
+            torn_down,
+        }
+    }
+
+    /// The start hook.
+    pub(crate) fn process_start(&self, id: &str, settings: &ProcessSettings) -> Vec<Leg> {
+        self.subsystem.process_start(id, settings).unwrap()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Viewers now.
+    pub(crate) fn viewers(&self) -> u64 {
+        self.subsystem.now().2
+    }
+
+    /// Ids the teardown hook was called with, in order.
+    pub(crate) fn torn_down(&self) -> Vec<String> {
+        self.torn_down.lock().unwrap().clone()
+    }
+
+    /// `stats_json`, parsed.
+    pub(crate) fn stats(&self) -> Value {
+        serde_json::from_str(&self.subsystem.stats_json()).unwrap()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.subsystem.close(Duration::from_secs(5));
+    }
+}
+
+/// For [`super::ffmpeg::PICTURE_AND_TONE`]: audio from the second input, a key frame every second.
+pub(crate) fn picture_and_tone(codec: Codec) -> ProcessSettings {
+    ProcessSettings {
+        audio_map: "1:a:0".to_owned(),
+        video_codec: VideoCodec::Encode(codec),
+        keyframe_interval: Duration::from_secs(1),
+        video_bitrate_bps: 1_000_000,
+        ..ProcessSettings::default()
+    }
+}
+
+/// For a file whose video is passed on as it is.
+pub(crate) fn copied(source_codec: Codec) -> ProcessSettings {
+    ProcessSettings {
+        video_codec: VideoCodec::Copy,
+        source_codec,
+        ..ProcessSettings::default()
+    }
+}
+
+/// The defaults of the C ABI's options, but for two workers and a POST that waits for the first packets.
+fn defaults() -> Settings {
+    Settings {
+        enable: true,
+        announce: Vec::new(),
+        udp_listen: vec!["0.0.0.0:0".parse().unwrap()],
+        path_prefix: String::new(),
+        cors_origins: vec!["*".to_owned()],
+        play_token: None,
+        publish_token: None,
+        tls: None,
+        ice_servers: Vec::new(),
+        turn_secret: None,
+        turn_ttl: Duration::from_secs(86_400),
+        leg_ports: None,
+        workers: 2,
+        max_sessions: 0,
+        max_viewers_per_stream: 0,
+        http_timeout: Duration::from_secs(10),
+        http_body_max: 131_072,
+        auth_timeout: Duration::from_secs(4),
+        setup_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(30),
+        gso: true,
+        gop_cache_bytes: 16 << 20,
+        gop_cache: Duration::from_secs(12),
+        etag_strict: false,
+        pages: true,
+        whip_takeover: false,
+        whip_direct: false,
+        wait_for_stream: Duration::from_secs(10),
+        stop_linger: Duration::ZERO,
+    }
+}
