@@ -3,10 +3,12 @@
 pub mod dtls;
 pub mod feedback;
 pub mod ice;
+pub mod outbox;
 pub mod paths;
 pub mod srtp;
 pub mod track;
 pub mod viewer;
 
+pub use outbox::{Notice, Outbox, ViewerSetup};
 pub use track::TrackSetup;
-pub use viewer::{Notice, Outbox, Viewer, ViewerSetup};
+pub use viewer::Viewer;

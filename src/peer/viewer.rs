@@ -10,9 +10,10 @@ use std::time::{Instant, SystemTime};
 use super::feedback::{Feedback, News};
 use super::ice::stun::{self, StunError};
 use super::ice::{Kind, classify};
+use super::outbox::{Notice, Outbox, ViewerSetup};
 use super::paths::Paths;
 use super::srtp::{Inbound, Keys, Outbound, SrtpError};
-use super::track::{Track, TrackSetup};
+use super::track::Track;
 use crate::net::Path;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
@@ -21,44 +22,6 @@ use crate::stats::Counters;
 const HELD_MAX: usize = 8;
 /// Longest SRTCP packet read; longer ones are no feedback.
 const RTCP_MAX: usize = 1500;
-
-/// What a new viewer is made of.
-pub struct ViewerSetup {
-    /// Our ICE password for this session: what its checks are signed with.
-    pub pwd: String,
-    /// The tracks of the answer, video first.
-    pub tracks: [Option<TrackSetup>; 2],
-    /// The CNAME common to both tracks, so that they are played in sync (RFC 3550 §6.5.1).
-    pub cname: Arc<str>,
-}
-
-/// What a viewer wants done after a call; reused, so cleared by the caller.
-#[derive(Debug, Default)]
-pub struct Outbox {
-    /// Datagrams to send.
-    pub send: Vec<(Path, Vec<u8>)>,
-    /// For the session and the stream.
-    pub notices: Vec<Notice>,
-    /// Paths from which this viewer must be found from now on.
-    pub learnt: Vec<Path>,
-    /// Paths it has left.
-    pub forgotten: Vec<Path>,
-}
-
-/// News of a viewer.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// A connectivity check passed; a DTLS client may begin there.
-    Checked(Path),
-    /// A DTLS datagram from a checked address.
-    Dtls(Path, Vec<u8>),
-    /// It can't decode without a key frame (PLI, FIR).
-    KeyframeWanted,
-    /// It asks for these packets of a track again: RTP sequence numbers as it saw them.
-    Missing(Media, Vec<u16>),
-    /// It said BYE.
-    Left,
-}
 
 struct Security {
     outbound: Outbound,

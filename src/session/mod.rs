@@ -4,6 +4,7 @@
 //! ([`viewer`]). The task drives DTLS and ends the session; media never passes here.
 
 mod candidates;
+mod draw;
 mod registry;
 mod viewer;
 

@@ -4,21 +4,21 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use aws_lc_rs::rand;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::candidates::candidates;
+use super::draw::Drawn;
 use super::{Client, Created, SessionError, SessionStats, Shared};
 use crate::events::EventKind;
 use crate::fanout::{NewViewer, ViewerEvent, ViewerHandle, ViewerNumbers};
 use crate::net::Path;
+use crate::peer::ViewerSetup;
 use crate::peer::dtls::{Connection, Event, Role};
 use crate::peer::ice::credentials::Credentials;
-use crate::peer::{TrackSetup, ViewerSetup};
 use crate::rtp::Media;
 use crate::rtp::codec::Codec;
 use crate::sdp::answer::choose_playback;
-use crate::sdp::{AnswerParams, MediaAnswer, Offer, Setup, write_answer};
+use crate::sdp::{AnswerParams, Offer, Setup, write_answer};
 use crate::stream::{Stream, StreamInfo, StreamKey};
 
 /// Datagrams and news that may wait for a session's task.
@@ -181,75 +181,6 @@ fn codecs(info: &StreamInfo, playing: [bool; 2]) -> [Option<Codec>; 2] {
         track.filter(|_| plays).map(|track| track.codec)
     };
     [of(info.video, playing[0]), of(info.audio, playing[1])]
-}
-
-/// Random values of one session.
-struct Drawn {
-    secret: String,
-    public: String,
-    cname: String,
-    session_id: u64,
-    video: TrackSetup,
-    audio: TrackSetup,
-    rtx_ssrc: u32,
-}
-
-impl Drawn {
-    fn draw() -> Option<Self> {
-        let mut bytes = [0_u8; 24 + 8 + 8 + 8 + 28];
-        rand::fill(&mut bytes).ok()?;
-        let (secret, rest) = bytes.split_at(24);
-        let (public, rest) = rest.split_at(8);
-        let (cname, rest) = rest.split_at(8);
-        let (session_id, rest) = rest.split_at(8);
-        let mut words = rest
-            .chunks_exact(4)
-            .map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
-        let mut word = || words.next().unwrap_or_default();
-        let mut ssrcs = [word(), word(), word()];
-        // Three different ones, none of them 0 (which some clients take for "none").
-        for index in 0..3 {
-            while ssrcs[index] == 0 || ssrcs[..index].contains(&ssrcs[index]) {
-                ssrcs[index] = ssrcs[index].wrapping_add(0x9e37_79b9);
-            }
-        }
-        let mut track = |ssrc| TrackSetup {
-            ssrc,
-            payload_type: 0,
-            first_seq: (word() & 0x7fff) as u16,
-            timestamp_offset: word(),
-        };
-        Some(Self {
-            secret: hex(secret),
-            public: hex(public),
-            cname: hex(cname),
-            // RFC 8829 §5.2.1: a 63-bit number.
-            session_id: session_id
-                .iter()
-                .fold(0, |number, byte| number << 8 | u64::from(*byte))
-                >> 1,
-            video: track(ssrcs[0]),
-            audio: track(ssrcs[1]),
-            rtx_ssrc: ssrcs[2],
-        })
-    }
-
-    fn track(&self, media: Media, chosen: &[MediaAnswer]) -> Option<TrackSetup> {
-        let answer = chosen.iter().find(|answer| answer.media == media)?;
-        let drawn = if media == Media::Video {
-            self.video
-        } else {
-            self.audio
-        };
-        Some(TrackSetup {
-            payload_type: answer.payload_type,
-            ..drawn
-        })
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The task of one session.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::line::Timeline;
 use super::meter::Rates;
 use super::report::{self, Report, Reports};
 use super::track::{Around, Track};
@@ -15,12 +16,8 @@ use super::{Expectation, FrameBatch, Stream};
 use crate::rtp::Media;
 use crate::rtp::header::{self, Header};
 
-use super::line::Timeline;
-
 /// A stream that sends nothing for this long is not live.
 const ALIVE: Duration = Duration::from_secs(3);
-
-use super::Expectation;
 
 /// Feeds one stream. Sans-IO: bytes and time are arguments. One owner (the leg's receiver).
 pub struct Ingest {

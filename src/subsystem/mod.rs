@@ -226,6 +226,7 @@ impl Running {
             &settings.udp_listen,
             settings.workers,
             settings.gso,
+            settings.idle_timeout,
             counters.clone(),
         )
         .map_err(|error| Error::Io(error.to_string()))?;
