@@ -227,6 +227,7 @@ impl Rig {
         }
         self.client.tick(self.now);
         if server.is_some_and(|at| at <= self.now) {
+            self.server_path = None;
             self.server.handle_timeout(self.now);
             self.pump();
         }
@@ -252,9 +253,8 @@ impl Rig {
         }
         for notice in std::mem::take(&mut self.out.notices) {
             match notice {
-                Notice::Checked(path) if !self.server_begun => {
+                Notice::Checked(_) if !self.server_begun => {
                     self.server_begun = true;
-                    self.server_path = Some(path);
                     self.server.handle_timeout(self.now);
                 }
                 Notice::Checked(_) => {}
