@@ -235,6 +235,31 @@ fn a_client_that_tries_every_address_of_ours_from_one_port_connects_at_one_of_th
 }
 
 #[test]
+fn sessions_that_claim_a_viewers_address_by_forged_checks_do_not_cut_it_off() {
+    let mut site = Site::new("127.0.0.1:0", true);
+    site.join(8);
+    let victim = site.add(site.address());
+    // Other sessions' checks come from its address, as one who can forge sources would send them.
+    let claim = |site: &mut Site, numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            let check = site.peers[number].client.check(&[]);
+            site.peers[victim].send(&check);
+        }
+    };
+    claim(&mut site, 0..4);
+    site.until("connected", |site| site.peers[victim].is_connected());
+    claim(&mut site, 4..8);
+    let mut packet = Vec::new();
+    rtcp::write_pli(&mut packet, 7, 1000 + victim as u32);
+    let sealed = site.peers[victim].client.seal(&packet);
+    site.peers[victim].send(&sealed);
+    let counters = site.counters.clone();
+    site.until("its PLI", |_| counters.pli_in.value() == 1);
+    site.remove_all();
+    assert_eq!(site.fanout.demux_len(), (0, 0));
+}
+
+#[test]
 fn strangers_are_counted() {
     let mut site = Site::new("127.0.0.1:0", true);
     site.join(1);
