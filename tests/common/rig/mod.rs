@@ -53,6 +53,8 @@ pub(crate) struct Rig {
     pub(crate) client: Client,
     /// Where the client is.
     pub(crate) at: Path,
+    /// Everything it has sent, for whoever listens.
+    pub(crate) overheard: Vec<Vec<u8>>,
     pub(crate) counters: Arc<Counters>,
     /// But for `Checked` and `Dtls`.
     pub(crate) notices: Vec<Notice>,
@@ -113,6 +115,7 @@ impl Rig {
             server_closed: None,
             client: Client::new(&theirs, &ours, client_role, UFRAG, PWD, now),
             at: path("192.0.2.1:4000"),
+            overheard: Vec::new(),
             counters,
             notices: Vec::new(),
             sent_to: BTreeMap::new(),
@@ -237,6 +240,7 @@ impl Rig {
 
     fn flush(&mut self) {
         for bytes in std::mem::take(&mut self.client.out) {
+            self.overheard.push(bytes.clone());
             self.wire.send(true, self.at, bytes, self.now);
         }
     }
