@@ -7,10 +7,11 @@ mod live;
 mod rig;
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corertc::events::EventKind;
 use corertc::fanout::ViewerEvent;
+use corertc::peer::dtls::{Connection, Role};
 use corertc::rtp::rtcp::{self, Item};
 
 use live::Site;
@@ -257,6 +258,48 @@ fn sessions_that_claim_a_viewers_address_by_forged_checks_do_not_cut_it_off() {
     site.until("its PLI", |_| counters.pli_in.value() == 1);
     site.remove_all();
     assert_eq!(site.fanout.demux_len(), (0, 0));
+}
+
+#[test]
+fn an_address_that_two_sessions_claim_gets_three_times_its_bytes_once() {
+    let mut site = Site::new("127.0.0.1:0", true);
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    stranger.set_nonblocking(true).unwrap();
+    let now = Instant::now();
+    let nobody = [("sha-256".to_owned(), vec![0; 32])];
+    let mut hello = Connection::new(&site.identity, Role::Client, &nobody, now).unwrap();
+    hello.handle_timeout(now);
+    let hello = hello.poll_transmit().unwrap();
+    let mut sent = 0;
+    for _ in 0..2 {
+        // Clients of an even number, so that both servers wait for a hello.
+        site.add(site.address());
+        let number = site.add(site.address()) - 1;
+        for muted in &mut site.peers[number..] {
+            muted.mute = true;
+        }
+        let check = site.peers[number].client.check(&[]);
+        sent += stranger.send_to(&check, site.address()).unwrap();
+    }
+    site.until("both known", |site| site.fanout.demux_len() == (1, 4));
+    let mut got = 0;
+    let count = |got: &mut usize| {
+        while let Ok(len) = stranger.recv(&mut [0; 2000]) {
+            *got += len;
+        }
+    };
+    site.until("both answered", |_| {
+        count(&mut got);
+        got >= 128
+    });
+    sent += stranger.send_to(&hello, site.address()).unwrap();
+    // Retransmissions come after 100, 200 and 400 ms.
+    let enough = Instant::now() + Duration::from_millis(800);
+    site.until("three retransmissions", |_| {
+        count(&mut got);
+        Instant::now() > enough
+    });
+    assert!(got > 500 && got <= 3 * sent, "{got} for {sent}");
 }
 
 #[test]

@@ -62,18 +62,30 @@ impl Viewer {
         }
     }
 
-    /// A datagram that may be this viewer's.
+    /// A datagram that may be this viewer's. `credit`: its bytes raise what its address may get; of the viewers that
+    /// may be meant one alone has that credit, so that they don't send three times the bytes each.
     pub fn datagram(
         &mut self,
         path: Path,
         bytes: &[u8],
+        credit: bool,
         now: Instant,
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        match classify(bytes) {
+        let kind = classify(bytes);
+        // A check is for one viewer alone, and credits itself.
+        let earned = if credit { bytes.len() } else { 0 };
+        let known = kind != Kind::Stun && self.paths.received(&path, earned);
+        match kind {
             Kind::Stun => self.stun(path, bytes, now, out),
-            Kind::Dtls => self.dtls(path, bytes, out),
+            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
+            Kind::Dtls if !known => self.counters.stun_rejected.inc(),
+            Kind::Dtls => {
+                out.notices.push(Notice::Dtls(path, bytes.to_vec()));
+                self.held.release(&mut self.paths, &self.counters, out);
+            }
+            Kind::Rtcp if !known => self.counters.srtp_rejected.inc(),
             Kind::Rtcp => self.srtcp(path, bytes, now, wall, out),
             // A viewer sends no media; nothing here could use it.
             Kind::Rtp => self.counters.srtp_rejected.inc(),
@@ -126,15 +138,6 @@ impl Viewer {
         self.held.release(&mut self.paths, &self.counters, out);
     }
 
-    fn dtls(&mut self, path: Path, bytes: &[u8], out: &mut Outbox) {
-        if !self.paths.received(&path, bytes.len()) {
-            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
-            return self.counters.stun_rejected.inc();
-        }
-        out.notices.push(Notice::Dtls(path, bytes.to_vec()));
-        self.held.release(&mut self.paths, &self.counters, out);
-    }
-
     fn srtcp(
         &mut self,
         path: Path,
@@ -143,12 +146,8 @@ impl Viewer {
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        let known = self.paths.received(&path, bytes.len());
-        let Some(security) = self
-            .security
-            .as_mut()
-            .filter(|_| known && bytes.len() <= RTCP_MAX)
-        else {
+        let readable = bytes.len() <= RTCP_MAX;
+        let Some(security) = self.security.as_mut().filter(|_| readable) else {
             return self.counters.srtp_rejected.inc();
         };
         let mut packet = bytes.to_vec();

@@ -143,7 +143,7 @@ impl Rig {
     pub(crate) fn arrive(&mut self, path: Path, bytes: &[u8]) {
         let wall = self.wall();
         self.viewer
-            .datagram(path, bytes, self.now, wall, &mut self.out);
+            .datagram(path, bytes, true, self.now, wall, &mut self.out);
         self.work_off();
     }
 
