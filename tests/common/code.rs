@@ -36,7 +36,7 @@ pub(crate) fn code_of(file: &Path) -> String {
         } else if rest.starts_with("'\"'") {
             3
         } else if rest.starts_with("'\\") {
-            rest[2..]
+            XX
                 .find('\'')
                 .map_or(rest.len(), |end| end + 3)
                 .max(4)
