@@ -1,7 +1,7 @@
 //! What happened, as plain values: pushed by anyone, drained by the one callback thread.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +44,7 @@ pub struct Events {
 struct Queue {
     waiting: Mutex<VecDeque<Event>>,
     ready: Condvar,
+    closed: AtomicBool,
     lost: AtomicU64,
 }
 
@@ -87,9 +88,30 @@ impl Events {
         let (mut waiting, _) = self
             .inner
             .ready
-            .wait_timeout_while(waiting, timeout, |queue| queue.is_empty())
+            .wait_timeout_while(waiting, timeout, |queue| {
+                queue.is_empty() && !self.is_closed()
+            })
             .unwrap_or_else(PoisonError::into_inner);
         waiting.pop_front()
+    }
+
+    /// Nothing is waited for from now on: [`Events::next`] hands out what is queued, then None at once.
+    pub fn close(&self) {
+        // Under the lock, so that a waiter sees it or is woken by it.
+        let waiting = self
+            .inner
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.inner.closed.store(true, Ordering::Relaxed);
+        drop(waiting);
+        self.inner.ready.notify_all();
+    }
+
+    /// Whether [`Events::close`] was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.closed.load(Ordering::Relaxed)
     }
 
     /// Events dropped because nobody drained the queue in time.

@@ -15,6 +15,7 @@ pub mod fanout;
 pub mod ffi;
 pub mod http;
 pub mod leg;
+pub mod metrics;
 pub mod net;
 pub mod peer;
 pub mod rtp;

@@ -1,5 +1,14 @@
 //! The host's configuration: validated settings that every other module reads. `options` holds the raw values by number.
 
+pub mod availability;
+mod ice;
+pub mod numbers;
+pub mod options;
+mod process;
+mod validate;
+#[cfg(test)]
+mod validate_tests;
+
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

@@ -1,48 +1,286 @@
 //! Shards: worker threads that own the UDP sockets, hold the viewers and send frame batches viewer-major.
+//!
+//! A batch comes from `stream` through [`inbox::Inbox`], waits in its lane ([`lanes`]), and leaves in rounds
+//! ([`send`]): for each viewer seal, then one system call for about 16 viewers. A datagram comes in through
+//! [`inbound`], which finds its viewer, on this shard or another. Sessions steer by [`Fanout`].
+
+mod inbound;
+mod inbox;
+mod lanes;
+mod send;
+mod shard;
+mod tasks;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot};
+
+use crate::net::{Demux, Path, Route, bind_group};
+use crate::peer::ViewerSetup;
+use crate::peer::srtp::Keys;
+use crate::runtime;
 use crate::stats::Counters;
+use crate::stream::Stream;
 
 /// Why the shards could not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FanoutError(pub String);
 
+/// News of a viewer for its session.
+#[derive(Debug)]
+pub enum ViewerEvent {
+    /// A connectivity check passed: a DTLS client may begin there.
+    Checked(Path),
+    /// A DTLS datagram.
+    Dtls(Path, Vec<u8>),
+    /// It said BYE.
+    Left,
+    /// Nothing of it authenticated for so long.
+    Silent(Duration),
+    /// The keys could not be used.
+    Refused(String),
+}
+
+/// A viewer's numbers, brought up to date about once a second and at its end.
+#[derive(Debug, Clone, Default)]
+pub struct ViewerNumbers {
+    /// RTP packets sent.
+    pub packets: u64,
+    /// Bytes of SRTP sent.
+    pub bytes: u64,
+    /// Frames dropped for it.
+    pub frames_dropped: u64,
+    /// Fraction lost of its last receiver report, percent.
+    pub loss_percent: Option<f64>,
+    /// Round-trip time of its last receiver report.
+    pub rtt: Option<Duration>,
+    /// Where media goes.
+    pub remote: Option<SocketAddr>,
+}
+
+/// A viewer to add: what its peer is made of, whose stream it plays, who wants to hear of it.
+pub struct NewViewer {
+    /// The peer.
+    pub setup: ViewerSetup,
+    /// Our ufrag, by which its first check is found.
+    pub ufrag: String,
+    /// What it plays.
+    pub stream: Arc<Stream>,
+    /// The session's queue. A full one loses DTLS datagrams, which DTLS repairs.
+    pub events: mpsc::Sender<ViewerEvent>,
+    /// Where its numbers go.
+    pub numbers: Arc<Mutex<ViewerNumbers>>,
+}
+
+type Task = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
+enum Command {
+    Add(u64, Box<NewViewer>),
+    Transmit(u64, Option<Path>, Vec<u8>),
+    Connect(u64, Box<Keys>, Path),
+    Remove(u64, Vec<Vec<u8>>, oneshot::Sender<()>),
+    Datagram(u64, Path, Vec<u8>),
+    Spawn(Task),
+    Stop,
+}
+
+/// Datagrams handed from shard to shard that may wait: no flood fills the memory.
+const FORWARDED_MAX: usize = 1024;
+
+/// The way to a shard.
+#[derive(Clone)]
+struct Peer {
+    commands: mpsc::UnboundedSender<Command>,
+    forwarded: Arc<AtomicUsize>,
+}
+
 /// All shards of a subsystem. Cheap to clone.
 #[derive(Clone)]
-pub struct Fanout {}
+pub struct Fanout {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shards: Vec<Peer>,
+    demux: Arc<Demux>,
+    addresses: Vec<SocketAddr>,
+    next_key: AtomicU64,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
 
 impl Fanout {
-    /// Binds every listen address (an error names the one that is busy) and starts `workers` threads.
+    /// Binds every listen address (an error names the one that is busy) and starts `workers` threads. A viewer of
+    /// whom nothing is heard for `idle_timeout` is reported [`ViewerEvent::Silent`].
     pub fn start(
         listen: &[SocketAddr],
         workers: usize,
         gso: bool,
+        idle_timeout: Duration,
         counters: Arc<Counters>,
     ) -> Result<Self, FanoutError> {
-        let _ = (listen, workers, gso, counters);
-        todo!("built by the founder")
+        let mut sockets: Vec<Vec<std::net::UdpSocket>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut addresses = Vec::new();
+        for address in listen {
+            let group = bind_group(*address, workers)
+                .map_err(|error| FanoutError(format!("UDP_LISTEN {address}: {error}")))?;
+            addresses.extend(group.first().and_then(|socket| socket.local_addr().ok()));
+            for (of_shard, socket) in sockets.iter_mut().zip(group) {
+                of_shard.push(socket);
+            }
+        }
+        let demux = Arc::new(Demux::default());
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| Peer::channel()).unzip();
+        let mut threads = Vec::new();
+        for (index, (sockets, commands)) in sockets.into_iter().zip(receivers).enumerate() {
+            let plan = shard::Plan {
+                index,
+                sockets,
+                peers: senders.clone(),
+                demux: demux.clone(),
+                gso,
+                idle_timeout,
+                counters: counters.clone(),
+            };
+            let body = move || tasks::run(plan, commands);
+            let thread = runtime::spawn_thread(&format!("shard-{index}"), body);
+            threads.push(thread.map_err(|error| FanoutError(format!("thread: {error}")))?);
+        }
+        let inner = Inner {
+            shards: senders,
+            demux,
+            addresses,
+            next_key: AtomicU64::new(1),
+            threads: Mutex::new(threads),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
-    /// The bound addresses.
+    /// The bound addresses, in the order of the listen addresses.
     #[must_use]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        todo!()
+        self.inner.addresses.clone()
+    }
+
+    /// Adds a viewer; from now on its checks are answered.
+    pub fn add(&self, viewer: NewViewer) -> ViewerHandle {
+        let key = self.inner.next_key.fetch_add(1, Ordering::Relaxed);
+        let route = Route {
+            shard: (key % self.inner.shards.len() as u64) as usize,
+            key,
+        };
+        let ufrag = viewer.ufrag.clone();
+        let handle = ViewerHandle {
+            fanout: self.clone(),
+            route,
+        };
+        handle.tell(Command::Add(key, Box::new(viewer)));
+        // Found only once the shard knows it: commands keep their order, and forwarded datagrams are commands too.
+        self.inner.demux.add_ufrag(&ufrag, route);
+        handle
     }
 
     /// Runs a future on the shard that `spread` falls on (leg receivers: one wake-up from socket to viewers).
     pub fn spawn_on<F>(&self, spread: u64, make: F)
     where
-        F: FnOnce() -> std::pin::Pin<Box<dyn Future<Output = ()>>> + Send + 'static,
+        F: FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send + 'static,
     {
-        let _ = (spread, make);
-        todo!()
+        let shard = (spread % self.inner.shards.len() as u64) as usize;
+        let _ = self.inner.shards[shard]
+            .commands
+            .send(Command::Spawn(Box::new(make)));
+    }
+
+    /// Sessions and addresses the demultiplexer knows: (addresses, ufrags).
+    #[must_use]
+    pub fn demux_len(&self) -> (usize, usize) {
+        self.inner.demux.len()
     }
 
     /// Stops every shard and closes its sockets; returns when the threads ended.
     pub fn shutdown(&self) {
-        todo!()
+        for shard in &self.inner.shards {
+            let _ = shard.commands.send(Command::Stop);
+        }
+        let threads = std::mem::take(
+            &mut *self
+                .inner
+                .threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for thread in threads {
+            // A shard that panicked has told the log already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A session's hold on its viewer.
+#[derive(Clone)]
+pub struct ViewerHandle {
+    fanout: Fanout,
+    route: Route,
+}
+
+impl ViewerHandle {
+    /// A DTLS datagram to send, to `path` or wherever it was checked last.
+    pub fn transmit(&self, path: Option<Path>, datagram: Vec<u8>) {
+        self.tell(Command::Transmit(self.route.key, path, datagram));
+    }
+
+    /// The hand-shake ended with a datagram from `path`: media flows.
+    pub fn connect(&self, keys: Keys, path: Path) {
+        self.tell(Command::Connect(self.route.key, Box::new(keys), path));
+    }
+
+    /// Says goodbye (RTCP BYE), then `last_words` (DTLS), and forgets the viewer. Resolves when that was done.
+    pub fn remove(&self, last_words: Vec<Vec<u8>>) -> impl Future<Output = ()> + use<> {
+        let (done, removed) = oneshot::channel();
+        self.tell(Command::Remove(self.route.key, last_words, done));
+        async {
+            // A shard that has ended holds no viewer any more.
+            let _ = removed.await;
+        }
+    }
+
+    fn tell(&self, command: Command) {
+        let _ = self.fanout.inner.shards[self.route.shard]
+            .commands
+            .send(command);
+    }
+}
+
+impl Peer {
+    fn channel() -> (Self, mpsc::UnboundedReceiver<Command>) {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        (
+            Self {
+                commands,
+                forwarded: Arc::default(),
+            },
+            receiver,
+        )
+    }
+
+    /// Hands a datagram to this shard; false where too many wait already.
+    fn forward(&self, command: Command) -> bool {
+        if self.forwarded.fetch_add(1, Ordering::Relaxed) >= FORWARDED_MAX {
+            self.taken();
+            return false;
+        }
+        self.commands.send(command).is_ok()
+    }
+
+    /// One forwarded datagram was taken.
+    fn taken(&self) {
+        self.forwarded.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,10 +1,25 @@
 //! The answer: the offer's order, mids and payload types; ICE-lite, rtcp-mux, media-level credentials (RFC 9429 §5.3.1).
 
-use std::net::SocketAddr;
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
 
-use super::offer::{MediaOffer, Offer, SdpError};
+use super::offer::{MediaOffer, Offer, Setup};
 use crate::rtp::Media;
-use crate::rtp::codec::TrackFacts;
+
+pub use super::choose::choose_playback;
+
+/// Whether lost packets can be asked for (RFC 4585 generic NACK) and come as RTX (RFC 4588). The one switch for both.
+pub const REPAIR: bool = false;
+
+/// The feedback this server really answers; the answer holds what the offer has of it (P095).
+const FEEDBACK: &[&str] = if REPAIR {
+    &["nack", "nack pli", "ccm fir"]
+} else {
+    &["nack pli", "ccm fir"]
+};
+
+/// FFmpeg reads answers of at most 8191 bytes (P090, C024).
+const ANSWER_MAX: usize = 8191;
 
 /// What one accepted m-section sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +30,9 @@ pub struct MediaAnswer {
     pub media: Media,
     /// Payload type taken from the offer.
     pub payload_type: u8,
-    /// RTX payload type, where offered for it.
+    /// The `a=fmtp` parameters to answer, empty where none.
+    pub fmtp: String,
+    /// RTX payload type, where offered for it and [`REPAIR`] is on.
     pub rtx: Option<u8>,
 }
 
@@ -42,21 +59,199 @@ pub struct AnswerParams<'a> {
     pub rtx_ssrc: u32,
 }
 
-/// Chooses, for a WHEP offer, the payload types that carry the stream's tracks. A codec the offer lacks is
-/// [`SdpError::Unacceptable`] naming it (P098); at most one m-section per kind (P085); direction must let us send (P082).
-pub fn choose_playback(
-    offer: &Offer,
-    video: Option<TrackFacts>,
-    audio: Option<TrackFacts>,
-) -> Result<Vec<MediaAnswer>, SdpError> {
-    let _ = (offer, video, audio);
-    todo!("built by the sdp helper")
-}
-
-/// Writes the answer; m-sections not in `chosen` are rejected (port 0) or answered inactive.
+/// Writes the answer; m-sections not in `chosen` are rejected with port 0 (C079: works everywhere). The same arguments
+/// give the same text. Candidates that would take it over 8191 bytes are left out, the last first.
 #[must_use]
 pub fn write_answer(offer: &Offer, chosen: &[MediaAnswer], params: &AnswerParams<'_>) -> String {
-    let _ = (offer, chosen, params);
-    let _: Option<&MediaOffer> = None;
-    todo!("built by the sdp helper")
+    let mut candidates = params.candidates.to_vec();
+    // Best IPv4 first whatever the configuration's order: FFmpeg uses only the first (C023, C014).
+    candidates.sort_by_key(|at| (at.ip().is_loopback(), at.is_ipv6()));
+    loop {
+        let answer = write_with(offer, chosen, params, &candidates);
+        if answer.len() <= ANSWER_MAX || candidates.len() <= 1 {
+            return answer;
+        }
+        candidates.pop();
+    }
 }
+
+fn write_with(
+    offer: &Offer,
+    chosen: &[MediaAnswer],
+    params: &AnswerParams<'_>,
+    candidates: &[SocketAddr],
+) -> String {
+    let mut out = Lines(String::with_capacity(4096));
+    out.line(format_args!("v=0"));
+    out.line(format_args!("o=- {} 1 IN IP4 0.0.0.0", params.session_id));
+    out.line(format_args!("s=-"));
+    out.line(format_args!("t=0 0"));
+    if offer.bundle.is_some() {
+        // RFC 9143 §7.3.2: a rejected section leaves the group.
+        let mids: Vec<&str> = chosen
+            .iter()
+            .filter_map(|media| offer.media.get(media.index))
+            .map(|section| section.mid.as_str())
+            .collect();
+        out.line(format_args!("a=group:BUNDLE {}", mids.join(" ")));
+    }
+    out.line(format_args!("a=ice-lite"));
+    out.line(format_args!("a=ice-options:ice2"));
+    out.line(format_args!("a=msid-semantic: WMS {}", params.msid));
+    let mut first = true;
+    for (index, section) in offer.media.iter().enumerate() {
+        match chosen.iter().find(|media| media.index == index) {
+            Some(media) => {
+                accepted(&mut out, offer, section, media, params);
+                if std::mem::take(&mut first) {
+                    // RFC 9143 §7.1.3: the transport's attributes in the tagged section speak for the whole bundle.
+                    write_candidates(&mut out, candidates);
+                }
+            }
+            None => rejected(&mut out, section),
+        }
+    }
+    out.0
+}
+
+fn accepted(
+    out: &mut Lines,
+    offer: &Offer,
+    section: &MediaOffer,
+    media: &MediaAnswer,
+    params: &AnswerParams<'_>,
+) {
+    let pt = media.payload_type;
+    let rtx = media.rtx.map(|rtx| format!(" {rtx}")).unwrap_or_default();
+    out.line(format_args!(
+        "m={} 9 {} {pt}{rtx}",
+        section.kind, section.protocol
+    ));
+    out.line(format_args!("c=IN IP4 0.0.0.0"));
+    mid(out, section);
+    out.line(format_args!("a=sendonly"));
+    out.line(format_args!("a=rtcp-mux"));
+    // P083: RFC 8858 asks for it; clients that don't know it need the line above.
+    out.line(format_args!("a=rtcp-mux-only"));
+    if section.reduced_size {
+        out.line(format_args!("a=rtcp-rsize"));
+    }
+    // P091: some peers look for the transport's attributes at media level only.
+    out.line(format_args!("a=ice-ufrag:{}", params.ufrag));
+    out.line(format_args!("a=ice-pwd:{}", params.pwd));
+    out.line(format_args!(
+        "a=fingerprint:sha-256 {}",
+        colons(&params.fingerprint)
+    ));
+    // P088: passive wherever the client lets us, active only for an offer of passive (FFmpeg, C020).
+    let setup = match offer.setup {
+        Setup::Active | Setup::ActPass => "passive",
+        Setup::Passive => "active",
+    };
+    out.line(format_args!("a=setup:{setup}"));
+    codec(out, section, media);
+    let ssrc = match media.media {
+        Media::Video => params.ssrc.0,
+        Media::Audio => params.ssrc.1,
+    };
+    let track = media.media.name();
+    out.line(format_args!("a=msid:{} {track}", params.msid));
+    if media.rtx.is_some() {
+        out.line(format_args!("a=ssrc-group:FID {ssrc} {}", params.rtx_ssrc));
+    }
+    out.line(format_args!("a=ssrc:{ssrc} cname:{}", params.cname));
+    if media.rtx.is_some() {
+        out.line(format_args!(
+            "a=ssrc:{} cname:{}",
+            params.rtx_ssrc, params.cname
+        ));
+    }
+}
+
+fn codec(out: &mut Lines, section: &MediaOffer, media: &MediaAnswer) {
+    let pt = media.payload_type;
+    let Some(codec) = section.codecs.iter().find(|codec| codec.payload_type == pt) else {
+        return;
+    };
+    // Name and channels as offered: GStreamer writes `OPUS/48000` without `/2` (C037) and means ours.
+    let channels = match codec.channels {
+        1 => String::new(),
+        channels => format!("/{channels}"),
+    };
+    out.line(format_args!(
+        "a=rtpmap:{pt} {}/{}{channels}",
+        codec.name, codec.clock_rate
+    ));
+    for feedback in FEEDBACK {
+        let offered = codec
+            .rtcp_fb
+            .iter()
+            .any(|offered| offered.eq_ignore_ascii_case(feedback));
+        // Picture loss is video's only; some players write it for audio as well.
+        if offered && (media.media == Media::Video || *feedback == "nack") {
+            out.line(format_args!("a=rtcp-fb:{pt} {feedback}"));
+        }
+    }
+    if !media.fmtp.is_empty() {
+        out.line(format_args!("a=fmtp:{pt} {}", media.fmtp));
+    }
+    if let Some(rtx) = media.rtx {
+        out.line(format_args!("a=rtpmap:{rtx} rtx/{}", codec.clock_rate));
+        out.line(format_args!("a=fmtp:{rtx} apt={pt}"));
+    }
+}
+
+fn rejected(out: &mut Lines, section: &MediaOffer) {
+    // RFC 3264 §6: port 0, and any of the offered formats.
+    let format = section.formats.first().map_or("0", String::as_str);
+    out.line(format_args!(
+        "m={} 0 {} {format}",
+        section.kind, section.protocol
+    ));
+    out.line(format_args!("c=IN IP4 0.0.0.0"));
+    mid(out, section);
+    out.line(format_args!("a=inactive"));
+}
+
+fn mid(out: &mut Lines, section: &MediaOffer) {
+    if !section.mid.is_empty() {
+        out.line(format_args!("a=mid:{}", section.mid));
+    }
+}
+
+/// RFC 8839 §5.1; all of them, for a server can't trickle (P064).
+fn write_candidates(out: &mut Lines, candidates: &[SocketAddr]) {
+    for (index, at) in candidates.iter().enumerate() {
+        // RFC 8445 §5.1.2.1: type preference 126 (host), then local preference, component 1. Below 2^31 (P090).
+        let index = u16::try_from(index).unwrap_or(u16::MAX);
+        let local_preference = u32::from(u16::MAX - index);
+        let priority = (126 << 24) | (local_preference << 8) | 255;
+        let foundation = u32::from(index) + 1;
+        let ip: IpAddr = at.ip().to_canonical();
+        out.line(format_args!(
+            "a=candidate:{foundation} 1 udp {priority} {ip} {} typ host",
+            at.port()
+        ));
+    }
+    out.line(format_args!("a=end-of-candidates"));
+}
+
+fn colons(digest: &[u8]) -> String {
+    let pairs: Vec<String> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+    pairs.join(":")
+}
+
+/// Lines that end in CRLF, the last one too (P016).
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a String can't fail.
+        let _ = self.0.write_fmt(text);
+        self.0.push_str("\r\n");
+    }
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+pub(crate) mod tests;

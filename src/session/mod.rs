@@ -1,7 +1,15 @@
 //! A session: one client's secret URL, its peer and its end. The registry finds, counts and expires them.
+//!
+//! A POST comes from `signal` to [`Sessions::play`], which answers the offer and starts the session's task
+//! ([`viewer`]). The task drives DTLS and ends the session; media never passes here.
+
+mod candidates;
+mod draw;
+mod registry;
+mod viewer;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
@@ -12,6 +20,8 @@ use crate::peer::dtls::Identity;
 use crate::sdp::offer::{Offer, SdpError};
 use crate::stats::Counters;
 use crate::stream::{Stream, StreamKey};
+
+use registry::Registry;
 
 /// Why a session could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +35,7 @@ pub enum SessionError {
     /// Closing or closed: 404.
     #[error("the server is closing")]
     Closing,
-    /// The DTLS library refused: 503.
+    /// The DTLS library or the random number generator refused: 503.
     #[error("{0}")]
     Internal(String),
 }
@@ -33,7 +43,7 @@ pub enum SessionError {
 /// A session just made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
-    /// Unguessable id of the session URL (128 bits or more, URL-safe).
+    /// Unguessable id of the session URL (192 bits, URL-safe).
     pub secret: String,
     /// The SDP answer.
     pub answer: String,
@@ -69,7 +79,10 @@ pub struct SessionStats {
     pub session: String,
     pub stream: String,
     pub direction: &'static str,
+    /// Of the HTTP request.
     pub remote_addr: String,
+    /// Where media goes.
+    pub media_addr: Option<String>,
     pub user_agent: String,
     /// `new`, `checking`, `connected`.
     pub state: &'static str,
@@ -84,7 +97,20 @@ pub struct SessionStats {
 
 /// All sessions of a subsystem. Cheap to clone.
 #[derive(Clone)]
-pub struct Sessions {}
+pub struct Sessions {
+    inner: Arc<Shared>,
+}
+
+/// What every session's task needs.
+struct Shared {
+    runtime: Handle,
+    fanout: Fanout,
+    identity: Identity,
+    settings: Arc<Settings>,
+    counters: Arc<Counters>,
+    events: Events,
+    registry: Registry,
+}
 
 impl Sessions {
     /// An empty registry whose sessions run on `runtime`.
@@ -97,8 +123,18 @@ impl Sessions {
         counters: Arc<Counters>,
         events: Events,
     ) -> Self {
-        let _ = (runtime, fanout, identity, settings, counters, events);
-        todo!("built by the founder")
+        let registry = Registry::new(settings.max_sessions, settings.max_viewers_per_stream);
+        Self {
+            inner: Arc::new(Shared {
+                runtime,
+                fanout,
+                identity,
+                settings,
+                counters,
+                events,
+                registry,
+            }),
+        }
     }
 
     /// Makes a viewer's session: answer written, peer registered with its shard, setup deadline running.
@@ -108,51 +144,81 @@ impl Sessions {
         offer: &Offer,
         client: Client,
     ) -> Result<Created, SessionError> {
-        let _ = (stream, offer, client);
-        todo!()
+        viewer::start(&self.inner, stream, offer, client)
     }
 
     /// What became of a session URL.
     #[must_use]
     pub fn lookup(&self, secret: &str) -> Lookup {
-        let _ = secret;
-        todo!()
+        self.inner.registry.lookup(secret, Instant::now())
     }
 
     /// Ends a session by its secret; returns when its goodbye was sent. False where there is none.
     pub async fn delete(&self, secret: &str) -> bool {
-        let _ = secret;
-        todo!()
+        let Some(session) = self.inner.registry.find(secret) else {
+            return false;
+        };
+        session.end("deleted");
+        session.ended().await;
+        true
     }
 
     /// Ends a session by its public id (kick). False where there is none.
     pub fn close_public(&self, public: &str, reason: &'static str) -> bool {
-        let _ = (public, reason);
-        todo!()
+        self.inner
+            .registry
+            .find_public(public)
+            .map(|session| session.end(reason))
+            .is_some()
     }
 
     /// Tells every viewer of a stream to leave (BYE, close_notify) and waits until that was sent, at most `timeout`.
+    /// Blocks: not for the control runtime's own threads.
     pub fn close_stream(&self, stream: StreamKey, reason: &'static str, timeout: Duration) {
-        let _ = (stream, reason, timeout);
-        todo!()
+        let sessions = self.inner.registry.of_stream(stream);
+        if sessions.is_empty() {
+            return;
+        }
+        for session in &sessions {
+            session.end(reason);
+        }
+        let all_ended = async {
+            for session in &sessions {
+                session.ended().await;
+            }
+        };
+        // What did not end in time is ended by its own task a little later.
+        let _ = self
+            .inner
+            .runtime
+            .block_on(async { tokio::time::timeout(timeout, all_ended).await });
+    }
+
+    /// No further session is made: [`SessionError::Closing`].
+    pub fn close(&self) {
+        self.inner.registry.close();
     }
 
     /// Viewers of a stream (any state).
     #[must_use]
     pub fn viewers_of(&self, stream: StreamKey) -> u64 {
-        let _ = stream;
-        todo!()
+        self.inner.registry.count_of(stream)
     }
 
     /// Sessions now.
     #[must_use]
     pub fn count(&self) -> u64 {
-        todo!()
+        self.inner.registry.count()
     }
 
     /// Every session's numbers.
     #[must_use]
     pub fn stats(&self) -> Vec<SessionStats> {
-        todo!()
+        self.inner
+            .registry
+            .all()
+            .iter()
+            .map(|session| session.stats())
+            .collect()
     }
 }

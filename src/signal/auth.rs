@@ -2,6 +2,14 @@
 
 use std::sync::Arc;
 
+use ::http::header::{AUTHORIZATION, USER_AGENT, WWW_AUTHENTICATE};
+use ::http::{HeaderMap, Response, StatusCode};
+use bytes::Bytes;
+use subtle::ConstantTimeEq;
+
+use super::problem::{problem, retry_after, with};
+use super::{Request, Signal, route};
+
 /// What a client wants to do; the numbers are those of `CORERTC_ACTION_…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -31,3 +39,148 @@ pub struct AuthQuery {
 /// The host's answer: None where no callback is set; 0 or 200 lets in, else the HTTP status of the refusal.
 /// Called on a blocking thread; may take its time.
 pub type AuthHook = Arc<dyn Fn(&AuthQuery) -> Option<i32> + Send + Sync>;
+
+/// P021, C081: never `Basic`, for which browsers prompt.
+const CHALLENGE: &str = "Bearer realm=\"corertc\"";
+
+/// Checks the configured token of `action`; nothing configured lets everyone in (P026). The error is the answer.
+pub(super) fn check_token(
+    signal: &Signal,
+    action: Action,
+    request: &Request,
+) -> Result<(), Box<Response<Bytes>>> {
+    let expected = match action {
+        Action::Play => &signal.settings.play_token,
+        Action::Publish => &signal.settings.publish_token,
+    };
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    let given = token(request);
+    if given.is_empty() {
+        let detail = "Authorization: a Bearer token is required";
+        return Err(Box::new(unauthorized(detail, CHALLENGE)));
+    }
+    if bool::from(given.as_bytes().ct_eq(expected.as_bytes())) {
+        return Ok(());
+    }
+    let challenge = format!("{CHALLENGE}, error=\"invalid_token\"");
+    let detail = "Authorization: the token is not the right one";
+    Err(Box::new(unauthorized(detail, &challenge)))
+}
+
+/// Asks the host's callback, on a blocking thread, for at most AUTH_TIMEOUT. The error is the answer.
+pub(super) async fn ask(
+    signal: &Signal,
+    action: Action,
+    stream_id: &str,
+    request: &Request,
+) -> Result<(), Box<Response<Bytes>>> {
+    let headers = request.http.headers();
+    let query = AuthQuery {
+        action,
+        stream_id: stream_id.to_owned(),
+        token: token(request),
+        query: request.http.uri().query().unwrap_or("").to_owned(),
+        remote_addr: request.remote_addr.clone(),
+        user_agent: text(headers, USER_AGENT).to_owned(),
+    };
+    let hook = Arc::clone(&signal.auth);
+    let asked = tokio::task::spawn_blocking(move || hook(&query));
+    let refusal = match tokio::time::timeout(signal.settings.auth_timeout, asked).await {
+        Ok(Ok(None | Some(0 | 200))) => return Ok(()),
+        Ok(Ok(Some(status))) => refused(status),
+        // A panic of the hook; it was reported where it happened.
+        Ok(Err(_)) => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "authorisation failed on the server's side",
+        ),
+        Err(_) => retry_after(
+            problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "authorisation took longer than AUTH_TIMEOUT_MS",
+            ),
+            1,
+        ),
+    };
+    Err(Box::new(refusal))
+}
+
+/// The Bearer token, its scheme compared without case (RFC 9110 §11.1), else `?token=` or `?jwt=` (P025); or empty.
+pub(super) fn token(request: &Request) -> String {
+    let bearer = text(request.http.headers(), AUTHORIZATION)
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim().to_owned());
+    bearer.unwrap_or_else(|| {
+        let query = request.http.uri().query().unwrap_or("");
+        route::query_value(query, &["token", "jwt"]).unwrap_or_default()
+    })
+}
+
+fn refused(status: i32) -> Response<Bytes> {
+    let status = u16::try_from(status)
+        .ok()
+        .filter(|status| (400..600).contains(status))
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .unwrap_or(StatusCode::FORBIDDEN);
+    match status {
+        StatusCode::UNAUTHORIZED => unauthorized("the host wants other credentials", CHALLENGE),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            retry_after(problem(status, "the host refuses for now"), 2)
+        }
+        _ => problem(status, "the host refuses"),
+    }
+}
+
+fn unauthorized(detail: &str, challenge: &str) -> Response<Bytes> {
+    let response = problem(StatusCode::UNAUTHORIZED, detail);
+    with(response, WWW_AUTHENTICATE, challenge)
+}
+
+fn text(headers: &HeaderMap, name: ::http::HeaderName) -> &str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(uri: &str, authorization: Option<&str>) -> Request {
+        let mut builder = ::http::Request::post(uri);
+        if let Some(value) = authorization {
+            builder = builder.header(AUTHORIZATION, value);
+        }
+        Request {
+            http: builder.body(Bytes::new()).expect("a request"),
+            remote_addr: String::new(),
+        }
+    }
+
+    /// P020, P025: header first, then the query; `bearer` in any case.
+    #[test]
+    fn a_token_comes_from_the_header_or_the_query() {
+        assert_eq!(token(&request("/whep/x", Some("Bearer abc"))), "abc");
+        assert_eq!(
+            token(&request("/whep/x?token=q", Some("bearer abc"))),
+            "abc"
+        );
+        assert_eq!(token(&request("/whep/x?a=1&token=a%2Fb", None)), "a/b");
+        assert_eq!(token(&request("/whep/x?jwt=j", Some("Basic eDp5"))), "j");
+        assert_eq!(token(&request("/whep/x", Some("abc"))), "");
+    }
+
+    /// P021: 401 carries its challenge; what is no refusal status is 403.
+    #[test]
+    fn the_hosts_status_is_passed_on_if_it_is_a_refusal() {
+        assert_eq!(refused(404).status(), 404);
+        assert_eq!(refused(429).headers()["retry-after"], "2");
+        assert_eq!(refused(401).headers()[WWW_AUTHENTICATE], CHALLENGE);
+        for odd in [-1, 1, 204, 302, 600, i32::MAX] {
+            assert_eq!(refused(odd).status(), 403, "{odd}");
+        }
+    }
+}

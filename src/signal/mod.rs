@@ -1,16 +1,27 @@
 //! WHEP and WHIP as transport-free request → response (`http` types, no sockets), and who may do what.
+//!
+//! `http` hands a [`Request`] in; [`Signal::handle`] routes it to `whep`, which asks `auth`, waits for the stream
+//! (`ready`) and has `session` make the viewer. Every answer leaves with its CORS headers.
 
 pub mod auth;
+pub mod cors;
+mod links;
+pub mod problem;
+mod ready;
+pub mod route;
 pub mod whep;
 
 use std::sync::Arc;
 
+use ::http::{Response, StatusCode};
 use bytes::Bytes;
 
 use crate::config::Settings;
 use crate::session::Sessions;
 use crate::stats::Counters;
 use crate::stream::Streams;
+use problem::problem;
+use route::Target;
 
 /// Everything a request needs. Cheap to clone.
 #[derive(Clone)]
@@ -33,4 +44,44 @@ pub struct Request {
     pub http: ::http::Request<Bytes>,
     /// The client's address as text, empty where unknown.
     pub remote_addr: String,
+}
+
+impl Signal {
+    /// Answers a request to `/whep/…` or `/whip/…`; anything else is 404. Within HTTP_TIMEOUT, else 503. Dropping the
+    /// future before it is done makes no session.
+    pub async fn handle(&self, request: Request) -> Response<Bytes> {
+        let origin = request.http.headers().get(::http::header::ORIGIN).cloned();
+        let mut response =
+            match tokio::time::timeout(self.settings.http_timeout, self.route(&request)).await {
+                Ok(response) => response,
+                Err(_) => problem::retry_after(
+                    problem(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "the request took longer than HTTP_TIMEOUT_MS",
+                    ),
+                    1,
+                ),
+            };
+        cors::expose(&self.settings.cors_origins, origin.as_ref(), &mut response);
+        response
+    }
+
+    async fn route(&self, request: &Request) -> Response<Bytes> {
+        if !self.settings.enable {
+            return problem(StatusCode::NOT_FOUND, "this server is disabled");
+        }
+        if cors::is_preflight(&request.http) {
+            // P022, P030, P033: before authorisation, and without Link.
+            return cors::preflight();
+        }
+        let exists = |id: &str| self.streams.find(id).is_some();
+        let path = request.http.uri().path();
+        match route::target(&self.settings.path_prefix, path, exists) {
+            Some(Target::Whep { id }) => whep::endpoint(self, request, &id).await,
+            Some(Target::WhepSession { secret }) => whep::session(self, request, secret).await,
+            // No process has an ingest yet, so no id of any WHIP endpoint is known (P-table: 404).
+            Some(Target::Whip { .. }) => problem(StatusCode::NOT_FOUND, "no ingest has this id"),
+            None => problem(StatusCode::NOT_FOUND, "there is nothing at this path"),
+        }
+    }
 }

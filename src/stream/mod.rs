@@ -2,25 +2,37 @@
 //! frame batches go to every attached [`Sink`]. Stream knows only the trait, never who listens.
 
 pub mod batch;
+mod gate;
+mod gather;
 pub mod ingest;
+mod line;
+mod meter;
+mod params;
 pub mod registry;
+mod report;
+mod track;
+mod verify;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::json;
 use tokio::sync::watch;
 
-use crate::events::Events;
+use self::meter::Meter;
+use crate::events::{EventKind, Events};
 use crate::rtp::Media;
 use crate::rtp::codec::{Codec, TrackFacts};
 use crate::stats::Counters;
 
 pub use batch::{FrameBatch, PacketSpan};
 pub use ingest::Ingest;
+pub use meter::StreamStats;
 pub use registry::Streams;
 
 /// Names a stream inside one subsystem; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamKey(pub u64);
 
 /// Receives closed frame batches. Must not block.
@@ -66,10 +78,26 @@ pub struct StreamInfo {
     pub ended: bool,
 }
 
+/// A viewer's wish for a key frame is passed on this often at most.
+const KEYFRAME_WANTED_EVERY: Duration = Duration::from_millis(500);
+
 /// One live stream. Shared by `Arc`; all methods are callable from any thread.
 pub struct Stream {
     id: String,
     key: StreamKey,
+    expectation: Expectation,
+    counters: Arc<Counters>,
+    events: Events,
+    meter: Meter,
+    info: watch::Sender<StreamInfo>,
+    /// Copied on attach and detach, so that a delivery holds no lock.
+    sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
+    /// One moment on both clocks.
+    clock: (Instant, SystemTime),
+    /// Wall time of the line's zero.
+    origin: OnceLock<SystemTime>,
+    keyframe_wanted: Mutex<Option<Instant>>,
+    ended: AtomicBool,
 }
 
 impl Stream {
@@ -82,8 +110,26 @@ impl Stream {
         counters: Arc<Counters>,
         events: Events,
     ) -> (Arc<Self>, Ingest) {
-        let _ = (id, key, expectation, counters, events);
-        todo!("built by the stream helper")
+        let expected = (expectation.video.is_some(), expectation.audio.is_some());
+        let stream = Arc::new(Self {
+            id: id.to_owned(),
+            key,
+            expectation,
+            counters,
+            events,
+            meter: Meter::default(),
+            info: watch::Sender::new(StreamInfo {
+                expected,
+                ..StreamInfo::default()
+            }),
+            sinks: RwLock::new(Arc::new([])),
+            clock: (Instant::now(), SystemTime::now()),
+            origin: OnceLock::new(),
+            keyframe_wanted: Mutex::new(None),
+            ended: AtomicBool::new(false),
+        });
+        let ingest = Ingest::new(Arc::clone(&stream), expectation);
+        (stream, ingest)
     }
 
     /// The id the host gave.
@@ -101,64 +147,141 @@ impl Stream {
     /// What the stream carries now.
     #[must_use]
     pub fn info(&self) -> StreamInfo {
-        todo!()
+        *self.info.borrow()
     }
 
     /// Changes of [`Stream::info`].
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<StreamInfo> {
-        todo!()
+        self.info.subscribe()
     }
 
     /// From the next batch on, `sink` gets every batch. The same sink twice is one.
     pub fn attach(&self, sink: Arc<dyn Sink>) {
-        let _ = sink;
-        todo!()
+        let mut sinks = self.sinks.write().unwrap_or_else(PoisonError::into_inner);
+        if !sinks.iter().any(|known| Arc::ptr_eq(known, &sink)) {
+            *sinks = sinks.iter().cloned().chain([sink]).collect();
+        }
     }
 
     /// `sink` gets no further batch (pointer equality).
     pub fn detach(&self, sink: &Arc<dyn Sink>) {
-        let _ = sink;
-        todo!()
+        let mut sinks = self.sinks.write().unwrap_or_else(PoisonError::into_inner);
+        *sinks = sinks
+            .iter()
+            .filter(|known| !Arc::ptr_eq(known, sink))
+            .cloned()
+            .collect();
     }
 
     /// For sender reports (RFC 3550 §6.4.1): the RTP timestamp on this stream's line of `media` at wall time `at`;
-    /// one mapping for both media, so that lip sync is exact. None before the first packet.
+    /// one mapping for both media, so that lip sync is exact. None before the first packet, and for a medium the
+    /// stream has not. The arithmetic stands in `line.rs`.
     #[must_use]
     pub fn timestamp_at(&self, media: Media, at: SystemTime) -> Option<u32> {
-        let _ = (media, at);
-        todo!()
+        let track = match media {
+            Media::Video => self.expectation.video,
+            Media::Audio => self.expectation.audio,
+        }?;
+        let origin = *self.origin.get()?;
+        let nanos = match at.duration_since(origin) {
+            Ok(after) => i128::try_from(after.as_nanos()).ok()?,
+            Err(before) => -i128::try_from(before.duration().as_nanos()).ok()?,
+        };
+        let ticks = (nanos * i128::from(track.codec.clock_rate())).div_euclid(1_000_000_000);
+        Some(ticks as u32)
     }
 
     /// A viewer needs a key frame that no one can give: raises KEYFRAME_WANTED, at most every 500 ms.
     pub fn want_keyframe(&self, now: Instant) {
-        let _ = now;
-        todo!()
+        let mut last = self
+            .keyframe_wanted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|at| now.saturating_duration_since(at) < KEYFRAME_WANTED_EVERY) {
+            return;
+        }
+        *last = Some(now);
+        drop(last);
+        self.events
+            .push(EventKind::KeyframeWanted, &self.id, json!({}));
     }
 
     /// No packet will come any more; watchers see `ended`.
     pub fn end(&self) {
-        todo!()
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.set_live(false);
+        self.info.send_modify(|info| info.ended = true);
     }
 
     /// Numbers for `stats_json`: bitrate, key-frame interval, restarts, packets.
     #[must_use]
     pub fn stats(&self) -> StreamStats {
-        todo!()
+        self.meter.read()
     }
-}
 
-/// Numbers of one stream for `stats_json`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct StreamStats {
-    /// RTP packets taken, both media.
-    pub packets: u64,
-    /// Payload bytes taken, both media.
-    pub bytes: u64,
-    /// Bits per second over the last second or so.
-    pub bitrate_bps: u64,
-    /// Time between the last two video key frames.
-    pub keyframe_interval: Option<Duration>,
-    /// New SSRCs taken over after a silence (FFmpeg restarts), counted once per restart of the video leg, or audio where there is no video.
-    pub restarts: u64,
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    fn warn(&self, code: &str, detail: serde_json::Value) {
+        self.events.warn(&self.id, code, detail);
+    }
+
+    fn deliver(&self, batch: &Arc<FrameBatch>) {
+        let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
+        for sink in sinks.iter() {
+            sink.deliver(self.key, Arc::clone(batch));
+        }
+    }
+
+    /// The moment on the monotonic clock that is zero on the line; the first one counts.
+    fn set_origin(&self, origin: Instant) {
+        self.origin.get_or_init(|| {
+            let (instant, wall) = self.clock;
+            match origin.checked_duration_since(instant) {
+                Some(after) => wall + after,
+                None => wall - instant.saturating_duration_since(origin),
+            }
+        });
+    }
+
+    fn set_track(&self, media: Media, facts: Option<TrackFacts>) {
+        self.info.send_if_modified(|info| {
+            let track = match media {
+                Media::Video => &mut info.video,
+                Media::Audio => &mut info.audio,
+            };
+            std::mem::replace(track, facts) != facts
+        });
+    }
+
+    /// Raises STREAM_ACTIVE or STREAM_INACTIVE where that changes something.
+    fn set_live(&self, live: bool) {
+        let changed = self
+            .info
+            .send_if_modified(|info| std::mem::replace(&mut info.live, live) != live);
+        if !changed {
+            return;
+        }
+        let codec = |track: Option<TrackExpectation>| track.map(|track| track.codec.name());
+        let (kind, detail) = if live {
+            let (video, audio) = (self.expectation.video, self.expectation.audio);
+            let detail = json!({ "video": codec(video), "audio": codec(audio) });
+            (EventKind::StreamActive, detail)
+        } else {
+            (EventKind::StreamInactive, json!({}))
+        };
+        self.events.push(kind, &self.id, detail);
+    }
 }

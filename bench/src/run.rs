@@ -1,0 +1,204 @@
+//! One server and its viewers: the rig of every run, from both sides.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::child::{self, Child};
+use crate::crowd::{Crowd, Join};
+use crate::feed::Feed;
+use crate::{host, report};
+
+/// Between two frames of the trickle that keeps a stream live while viewers join.
+const TRICKLE: Duration = Duration::from_millis(500);
+
+/// A server by name: ours by the name alone, any other by `--contender NAME=PROGRAM`.
+#[must_use]
+pub fn servers() -> Vec<(String, Option<String>)> {
+    let named = report::argument("--servers").unwrap_or_else(|| "corertc,webrtc".to_owned());
+    let ours = named.split(',').filter(|name| !name.is_empty());
+    let mut servers: Vec<_> = ours.map(|name| (name.to_owned(), None)).collect();
+    let mut arguments = std::env::args();
+    while arguments.any(|argument| argument == "--contender") {
+        if let Some((name, program)) = arguments
+            .next()
+            .as_deref()
+            .and_then(|text| text.split_once('='))
+        {
+            servers.push((name.to_owned(), Some(program.to_owned())));
+        }
+    }
+    servers
+}
+
+/// A server's figures at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Figures {
+    /// CPU so far, user and system.
+    pub cpu_us: u64,
+    /// Resident memory.
+    pub rss_kib: u64,
+}
+
+/// A server process, a process with its viewers and its feed.
+pub struct Rig {
+    server: Child,
+    viewers: Child,
+    url: String,
+    port: u64,
+    payload_type: u64,
+}
+
+impl Rig {
+    /// Starts both, the server on core 0, the viewers on the last one; the trickle runs.
+    pub fn start((name, program): &(String, Option<String>)) -> io::Result<Self> {
+        let mut server = match program {
+            Some(program) => Child::program(program, 0)?,
+            None => Child::role(name, 0)?,
+        };
+        let ready = server.hear()?;
+        let mut rig = Self {
+            server,
+            viewers: Child::role("viewers", host::cores() - 1)?,
+            url: ready["url"].as_str().unwrap_or_default().to_owned(),
+            port: ready["rtp_port"].as_u64().unwrap_or_default(),
+            payload_type: ready["payload_type"].as_u64().unwrap_or_default(),
+        };
+        let (port, payload_type) = (rig.port, rig.payload_type);
+        rig.viewers
+            .ask(&json!({"do": "open", "port": port, "payload_type": payload_type}))?;
+        rig.trickle(true)?;
+        Ok(rig)
+    }
+
+    /// CPU and memory of the server now.
+    pub fn figures(&mut self) -> io::Result<Figures> {
+        let answer = self.server.ask(&json!({"do": "stat"}))?;
+        Ok(Figures {
+            cpu_us: answer["cpu_us"].as_u64().unwrap_or_default(),
+            rss_kib: answer["rss_kib"].as_u64().unwrap_or_default(),
+        })
+    }
+
+    /// Two packets every half second, or nothing.
+    pub fn trickle(&mut self, on: bool) -> io::Result<()> {
+        self.viewers
+            .ask(&json!({"do": "trickle", "on": on}))
+            .map(drop)
+    }
+
+    /// Viewers join; fails where not all of them got through. Returns the seconds it took.
+    pub fn join(&mut self, viewers: usize, at_once: usize, sample: u32) -> io::Result<f64> {
+        let order = json!({"do": "join", "url": self.url, "viewers": viewers, "at_once": at_once, "sample": sample});
+        let answer = self.viewers.ask(&order)?;
+        if answer["connected"].as_u64() != Some(viewers as u64) {
+            return Err(io::Error::other(format!("not all joined: {answer}")));
+        }
+        Ok(answer["seconds"].as_f64().unwrap_or_default())
+    }
+
+    /// Sends frames at `fps`; returns once the last one is out.
+    pub fn feed(&mut self, frames: usize, packets: usize, fps: usize) -> io::Result<u64> {
+        let order = json!({"do": "feed", "frames": frames, "packets": packets, "fps": fps});
+        Ok(self.viewers.ask(&order)?["sent"]
+            .as_u64()
+            .unwrap_or_default())
+    }
+
+    /// The sums over all viewers: `received`, `read`, `authentic`, `gcm`, `connected`.
+    pub fn totals(&mut self) -> io::Result<Value> {
+        self.viewers.ask(&json!({"do": "totals"}))
+    }
+
+    /// All viewers leave.
+    pub fn leave(&mut self) -> io::Result<()> {
+        self.viewers.ask(&json!({"do": "leave"})).map(drop)
+    }
+}
+
+/// The other side: the process of the viewers and the feed.
+pub fn viewers() -> Result<(), String> {
+    let crowd = Crowd::new(1).map_err(|error| error.to_string())?;
+    let feed: Arc<Mutex<Option<Feed>>> = Arc::default();
+    let trickling = Arc::new(AtomicBool::new(false));
+    trickle(&feed, &trickling);
+    child::answer_each(|order| {
+        let number = |name: &str| order[name].as_u64().unwrap_or_default();
+        match order["do"].as_str().unwrap_or_default() {
+            "open" => match Feed::new(number("port") as u16, number("payload_type") as u8) {
+                Ok(opened) => {
+                    *feed.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+                    json!({})
+                }
+                Err(error) => json!({"error": error.to_string()}),
+            },
+            "trickle" => {
+                trickling.store(order["on"] == true, Ordering::Relaxed);
+                json!({})
+            }
+            "join" => join(&crowd, order),
+            "feed" => {
+                let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
+                let (frames, packets, fps) = (number("frames"), number("packets"), number("fps"));
+                match feed
+                    .as_mut()
+                    .map(|feed| feed.run(frames as u32, packets as u32, fps as u32))
+                {
+                    Some(Ok(sent)) => json!({"sent": sent}),
+                    Some(Err(error)) => json!({"error": error.to_string()}),
+                    None => json!({"error": "no feed"}),
+                }
+            }
+            "totals" => {
+                let totals = crowd.totals();
+                json!({
+                    "received": totals.received, "read": totals.read, "authentic": totals.authentic,
+                    "gcm": totals.gcm, "connected": totals.connected,
+                })
+            }
+            "leave" => {
+                crowd.leave();
+                json!({})
+            }
+            other => json!({"error": format!("no such order: {other}")}),
+        }
+    });
+    Ok(())
+}
+
+fn join(crowd: &Crowd, order: &Value) -> Value {
+    let number = |name: &str| order[name].as_u64().unwrap_or_default();
+    let joined = crowd.join(&Join {
+        url: order["url"].as_str().unwrap_or_default().to_owned(),
+        token: None,
+        viewers: number("viewers") as usize,
+        at_once: number("at_once") as usize,
+        sample: number("sample") as u32,
+        deadline: Duration::from_secs(60),
+    });
+    match joined {
+        Ok(joined) => {
+            json!({"connected": joined.connected, "seconds": joined.seconds, "failure": joined.error})
+        }
+        Err(error) => json!({"error": error.to_string()}),
+    }
+}
+
+fn trickle(feed: &Arc<Mutex<Option<Feed>>>, on: &Arc<AtomicBool>) {
+    let (feed, on) = (Arc::clone(feed), Arc::clone(on));
+    thread::spawn(move || {
+        loop {
+            if on.load(Ordering::Relaxed) {
+                let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(feed) = feed.as_mut() {
+                    let _ = feed.frame(2);
+                }
+            }
+            thread::sleep(TRICKLE);
+        }
+    });
+}

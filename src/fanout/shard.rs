@@ -1,0 +1,289 @@
+//! What one shard holds: its viewers, which stream each plays, and what is done for them on a command or a tick.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use slab::Slab;
+use tokio::sync::mpsc;
+
+use super::inbox::Inbox;
+use super::lanes::Lanes;
+use super::send::Outlet;
+use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
+use crate::net::{Demux, Route};
+use crate::peer::{Notice, Outbox, Viewer};
+use crate::stats::Counters;
+use crate::stream::{FrameBatch, Sink, Stream, StreamKey};
+
+/// Between two sender reports of a viewer (RFC 3550 §6.2 allows more for so few bytes of control traffic).
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a shard starts with.
+pub(super) struct Plan {
+    pub(super) index: usize,
+    pub(super) sockets: Vec<std::net::UdpSocket>,
+    pub(super) peers: Vec<Peer>,
+    pub(super) demux: Arc<Demux>,
+    pub(super) gso: bool,
+    pub(super) idle_timeout: Duration,
+    pub(super) counters: Arc<Counters>,
+}
+
+/// A viewer and what the shard keeps of it.
+pub(super) struct Entry {
+    pub(super) viewer: Viewer,
+    pub(super) key: u64,
+    ufrag: String,
+    stream: StreamKey,
+    events: mpsc::Sender<ViewerEvent>,
+    numbers: Arc<std::sync::Mutex<ViewerNumbers>>,
+    /// Per medium: it gets the rest of the frame being sent.
+    pub(super) in_frame: [bool; 2],
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+    pub(super) frames_dropped: u64,
+    next_report: Instant,
+    told_silent: bool,
+}
+
+/// A stream that somebody here plays.
+pub(super) struct Playing {
+    pub(super) stream: Arc<Stream>,
+    pub(super) viewers: Vec<usize>,
+}
+
+/// One shard. Used by one thread.
+pub(super) struct Shard {
+    pub(super) index: usize,
+    pub(super) sockets: Vec<Arc<tokio::net::UdpSocket>>,
+    pub(super) peers: Vec<Peer>,
+    pub(super) demux: Arc<Demux>,
+    gso: bool,
+    idle_timeout: Duration,
+    pub(super) counters: Arc<Counters>,
+    pub(super) viewers: Slab<Entry>,
+    by_key: HashMap<u64, usize>,
+    pub(super) streams: HashMap<StreamKey, Playing>,
+    pub(super) inbox: Arc<Inbox>,
+    taken: VecDeque<(StreamKey, Arc<FrameBatch>)>,
+    pub(super) lanes: Lanes,
+    pub(super) outlet: Outlet,
+    outbox: Outbox,
+}
+
+impl Shard {
+    pub(super) fn new(plan: Plan, sockets: Vec<Arc<tokio::net::UdpSocket>>) -> Self {
+        Self {
+            index: plan.index,
+            sockets,
+            peers: plan.peers,
+            demux: plan.demux,
+            gso: plan.gso,
+            idle_timeout: plan.idle_timeout,
+            inbox: Arc::new(Inbox::new(plan.counters.clone())),
+            counters: plan.counters,
+            viewers: Slab::new(),
+            by_key: HashMap::new(),
+            streams: HashMap::new(),
+            taken: VecDeque::new(),
+            lanes: Lanes::default(),
+            outlet: Outlet::default(),
+            outbox: Outbox::default(),
+        }
+    }
+
+    pub(super) fn add(&mut self, key: u64, new: NewViewer, now: Instant) {
+        let stream_key = new.stream.key();
+        let index = self.viewers.insert(Entry {
+            viewer: Viewer::new(new.setup, self.gso, self.counters.clone(), now),
+            key,
+            ufrag: new.ufrag,
+            stream: stream_key,
+            events: new.events,
+            numbers: new.numbers,
+            in_frame: [false; 2],
+            packets: 0,
+            bytes: 0,
+            frames_dropped: 0,
+            next_report: now,
+            told_silent: false,
+        });
+        self.by_key.insert(key, index);
+        let inbox: Arc<dyn Sink> = self.inbox.clone();
+        let playing = self.streams.entry(stream_key).or_insert_with(|| {
+            new.stream.attach(inbox);
+            Playing {
+                stream: new.stream,
+                viewers: Vec::new(),
+            }
+        });
+        playing.viewers.push(index);
+    }
+
+    /// Says goodbye to a viewer, then its DTLS' last words, and forgets it.
+    pub(super) fn remove(&mut self, key: u64, last_words: Vec<Vec<u8>>) {
+        let Some(index) = self.by_key.remove(&key) else {
+            return;
+        };
+        let viewer = &mut self.viewers[index].viewer;
+        viewer.goodbye(&mut self.outbox);
+        for datagram in last_words {
+            viewer.transmit(None, datagram, &mut self.outbox);
+        }
+        self.work_off(index);
+        self.publish(index);
+        let entry = self.viewers.remove(index);
+        self.demux.remove_ufrag(&entry.ufrag);
+        let route = Route {
+            shard: self.index,
+            key,
+        };
+        for path in entry.viewer.paths() {
+            self.demux.remove_address(path.socket, path.remote, route);
+        }
+        let Some(playing) = self.streams.get_mut(&entry.stream) else {
+            return;
+        };
+        playing.viewers.retain(|viewer| *viewer != index);
+        if playing.viewers.is_empty() {
+            let inbox: Arc<dyn Sink> = self.inbox.clone();
+            playing.stream.detach(&inbox);
+            self.streams.remove(&entry.stream);
+            self.lanes.forget(entry.stream);
+        }
+    }
+
+    /// Calls one viewer, then does what it wants done. A panic ends this viewer only.
+    pub(super) fn with_viewer(&mut self, key: u64, call: impl FnOnce(&mut Viewer, &mut Outbox)) {
+        let Some(index) = self.by_key.get(&key).copied() else {
+            return;
+        };
+        let entry = &mut self.viewers[index];
+        let outbox = &mut self.outbox;
+        if catch_unwind(AssertUnwindSafe(|| call(&mut entry.viewer, outbox))).is_err() {
+            let _ = entry
+                .events
+                .try_send(ViewerEvent::Refused("internal error".to_owned()));
+        }
+        self.work_off(index);
+    }
+
+    /// The keys could not be used: the session ends.
+    pub(super) fn refuse(&self, key: u64, why: String) {
+        if let Some(index) = self.by_key.get(&key) {
+            let _ = self.viewers[*index]
+                .events
+                .try_send(ViewerEvent::Refused(why));
+        }
+    }
+
+    /// Does what the viewer at `index` left in the outbox.
+    fn work_off(&mut self, index: usize) {
+        let entry = &mut self.viewers[index];
+        let route = Route {
+            shard: self.index,
+            key: entry.key,
+        };
+        for path in self.outbox.learnt.drain(..) {
+            self.demux.add_address(path.socket, path.remote, route);
+        }
+        for path in self.outbox.forgotten.drain(..) {
+            self.demux.remove_address(path.socket, path.remote, route);
+        }
+        for (path, bytes) in self.outbox.send.drain(..) {
+            self.outlet.send_now(&self.sockets, &path, &bytes);
+        }
+        for notice in self.outbox.notices.drain(..) {
+            let event = match notice {
+                Notice::Checked(path) => ViewerEvent::Checked(path),
+                Notice::Dtls(path, datagram) => ViewerEvent::Dtls(path, datagram),
+                Notice::Left => ViewerEvent::Left,
+                Notice::KeyframeWanted => {
+                    if let Some(playing) = self.streams.get(&entry.stream) {
+                        playing.stream.want_keyframe(Instant::now());
+                    }
+                    continue;
+                }
+                Notice::Missing(..) => continue,
+            };
+            let dtls = matches!(event, ViewerEvent::Dtls(..));
+            if entry.events.try_send(event).is_err() && dtls {
+                self.counters.dtls_dropped.inc();
+            }
+        }
+    }
+
+    /// Sorts what came into the lanes.
+    pub(super) fn take_batches(&mut self, now: Instant) {
+        let mut taken = std::mem::take(&mut self.taken);
+        self.inbox.take(&mut taken);
+        for (stream, batch) in taken.drain(..) {
+            let Some(playing) = self.streams.get(&stream) else {
+                continue;
+            };
+            if !self.lanes.push(stream, batch, now) {
+                self.counters
+                    .frames_dropped
+                    .add(playing.viewers.len() as u64);
+            }
+        }
+        self.taken = taken;
+    }
+
+    /// Reports that are due, numbers, and who has fallen silent.
+    pub(super) fn tick(&mut self, now: Instant, wall: SystemTime) {
+        let due: Vec<usize> = self
+            .viewers
+            .iter()
+            .filter(|(_, entry)| entry.next_report <= now)
+            .map(|(index, _)| index)
+            .collect();
+        for index in due {
+            self.report(index, now, wall);
+            self.publish(index);
+        }
+        for (_, entry) in &mut self.viewers {
+            let silent_for = now.saturating_duration_since(entry.viewer.heard());
+            if silent_for >= self.idle_timeout && !entry.told_silent {
+                entry.told_silent = entry
+                    .events
+                    .try_send(ViewerEvent::Silent(silent_for))
+                    .is_ok();
+            }
+        }
+    }
+
+    /// Sends a viewer's sender reports now.
+    pub(super) fn report(&mut self, index: usize, now: Instant, wall: SystemTime) {
+        let entry = &mut self.viewers[index];
+        entry.next_report = now + REPORT_INTERVAL;
+        let Some(playing) = self.streams.get(&entry.stream) else {
+            return;
+        };
+        entry.viewer.reports(
+            wall,
+            |media| playing.stream.timestamp_at(media, wall),
+            &mut self.outbox,
+        );
+        self.work_off(index);
+    }
+
+    fn publish(&self, index: usize) {
+        let entry = &self.viewers[index];
+        let feedback = entry.viewer.feedback();
+        let numbers = ViewerNumbers {
+            packets: entry.packets,
+            bytes: entry.bytes,
+            frames_dropped: entry.frames_dropped,
+            loss_percent: feedback.loss_percent(),
+            rtt: feedback.rtt(),
+            remote: entry
+                .viewer
+                .media_path()
+                .map(crate::net::Path::remote_canonical),
+        };
+        *entry.numbers.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
+    }
+}

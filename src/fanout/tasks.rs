@@ -1,0 +1,159 @@
+//! The thread of a shard: one task per socket, one for commands, one for media, one for the clock, all on one
+//! single-threaded runtime, so that they share the shard without a lock.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, yield_now};
+
+use super::Command;
+use super::shard::{Plan, Shard};
+use crate::net::ReceiveBatch;
+use crate::runtime;
+
+const TICK: Duration = Duration::from_millis(100);
+/// Datagrams per system call, and the longest one that WebRTC needs.
+const RECEIVE_COUNT: usize = 32;
+const DATAGRAM_MAX: usize = 2048;
+/// Rounds sent before sockets and commands get their turn.
+const ROUNDS_PER_TURN: usize = 16;
+
+type Shared = Rc<RefCell<Shard>>;
+
+/// Runs a shard until it is told to stop.
+pub(super) fn run(plan: Plan, commands: mpsc::UnboundedReceiver<Command>) {
+    let runtime = match runtime::shard_runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::error!(%error, "shard runtime"),
+    };
+    let local = LocalSet::new();
+    runtime.block_on(local.run_until(async move {
+        if let Err(error) = serve(plan, commands).await {
+            tracing::error!(%error, "shard");
+        }
+    }));
+}
+
+async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) -> io::Result<()> {
+    let sockets = std::mem::take(&mut plan.sockets);
+    let sockets = sockets
+        .into_iter()
+        .map(|socket| UdpSocket::from_std(socket).map(Arc::new))
+        .collect::<io::Result<Vec<_>>>()?;
+    let index = plan.index;
+    let shard = Rc::new(RefCell::new(Shard::new(plan, sockets.clone())));
+    for (number, socket) in sockets.into_iter().enumerate() {
+        tokio::task::spawn_local(receive(shard.clone(), number as u8, socket));
+    }
+    tokio::task::spawn_local(media(shard.clone()));
+    tokio::task::spawn_local(clock(shard.clone()));
+    obey(shard, index, commands).await;
+    Ok(())
+}
+
+async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver<Command>) {
+    while let Some(command) = commands.recv().await {
+        let mut shard = shard.borrow_mut();
+        let now = Instant::now();
+        match command {
+            Command::Add(key, viewer) => shard.add(key, *viewer, now),
+            Command::Transmit(key, path, bytes) => {
+                shard.with_viewer(key, |viewer, out| viewer.transmit(path, bytes, out));
+            }
+            Command::Connect(key, keys, path) => {
+                let mut refused = None;
+                shard.with_viewer(key, |viewer, out| {
+                    refused = viewer.connect(&keys, path, now, out).err()
+                });
+                if let Some(error) = refused {
+                    shard.refuse(key, error.to_string());
+                }
+            }
+            Command::Remove(key, last_words, done) => {
+                shard.remove(key, last_words);
+                // Nobody waits any more: fine.
+                let _ = done.send(());
+            }
+            Command::Datagram(key, path, bytes) => {
+                shard.peers[index].taken();
+                let wall = SystemTime::now();
+                shard.with_viewer(key, |viewer, out| {
+                    viewer.datagram(path, &bytes, now, wall, out)
+                });
+            }
+            Command::Spawn(make) => {
+                tokio::task::spawn_local(make());
+            }
+            Command::Stop => return,
+        }
+    }
+}
+
+async fn receive(shard: Shared, number: u8, socket: Arc<UdpSocket>) {
+    let mut batch = ReceiveBatch::new(RECEIVE_COUNT, DATAGRAM_MAX);
+    loop {
+        if socket.readable().await.is_err() {
+            return;
+        }
+        // Errors but WouldBlock are a datagram's own (an ICMP answer): the socket goes on.
+        let count = socket
+            .try_io(Interest::READABLE, || batch.receive(socket.as_fd()))
+            .unwrap_or(0);
+        if count > 0 {
+            let (now, wall) = (Instant::now(), SystemTime::now());
+            let mut shard = shard.borrow_mut();
+            for index in 0..count {
+                if let Some(datagram) = batch.datagram(index) {
+                    shard.received(number, &datagram, now, wall);
+                } else {
+                    shard.counters.datagrams_unknown.inc();
+                }
+            }
+        }
+        yield_now().await;
+    }
+}
+
+async fn media(shard: Shared) {
+    let inbox = shard.borrow().inbox.clone();
+    loop {
+        let next_due = {
+            let mut shard = shard.borrow_mut();
+            let now = Instant::now();
+            shard.take_batches(now);
+            for _ in 0..ROUNDS_PER_TURN {
+                let Some(round) = shard.lanes.next(Instant::now()) else {
+                    break;
+                };
+                shard.send_round(&round, now);
+            }
+            shard.lanes.next_due()
+        };
+        match next_due {
+            Some(due) if due <= Instant::now() => yield_now().await,
+            Some(due) => {
+                tokio::select! {
+                    () = inbox.filled() => {}
+                    () = tokio::time::sleep_until(due.into()) => {}
+                }
+            }
+            None => inbox.filled().await,
+        }
+    }
+}
+
+async fn clock(shard: Shared) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        shard.borrow_mut().tick(Instant::now(), SystemTime::now());
+    }
+}

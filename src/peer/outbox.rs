@@ -1,0 +1,45 @@
+//! What a viewer is made of, and what it wants done after a call: plain values between it and its shard.
+
+use std::sync::Arc;
+
+use super::track::TrackSetup;
+use crate::net::Path;
+use crate::rtp::Media;
+
+/// What a new viewer is made of.
+pub struct ViewerSetup {
+    /// Our ICE password for this session: what its checks are signed with.
+    pub pwd: String,
+    /// The tracks of the answer, video first.
+    pub tracks: [Option<TrackSetup>; 2],
+    /// The CNAME common to both tracks, so that they are played in sync (RFC 3550 §6.5.1).
+    pub cname: Arc<str>,
+}
+
+/// What a viewer wants done after a call; reused, so cleared by the caller.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Datagrams to send.
+    pub send: Vec<(Path, Vec<u8>)>,
+    /// For the session and the stream.
+    pub notices: Vec<Notice>,
+    /// Paths from which this viewer must be found from now on.
+    pub learnt: Vec<Path>,
+    /// Paths it has left.
+    pub forgotten: Vec<Path>,
+}
+
+/// News of a viewer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A connectivity check passed; a DTLS client may begin there.
+    Checked(Path),
+    /// A DTLS datagram from a checked address.
+    Dtls(Path, Vec<u8>),
+    /// It can't decode without a key frame (PLI, FIR).
+    KeyframeWanted,
+    /// It asks for these packets of a track again: RTP sequence numbers as it saw them.
+    Missing(Media, Vec<u16>),
+    /// It said BYE.
+    Left,
+}

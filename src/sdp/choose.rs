@@ -1,0 +1,202 @@
+//! Which of the offered payload types carry a stream's tracks (RFC 3264 §6, RFC 6184 §8.2.2).
+
+use super::answer::MediaAnswer;
+use super::h264::{self, Profile};
+use super::offer::{CodecOffer, Direction, MediaOffer, Offer, SdpError};
+use super::section::parameter;
+use crate::rtp::Media;
+use crate::rtp::codec::{Codec, TrackFacts};
+
+/// RFC 6184 §8.1: what an H264 format without `profile-level-id` means.
+const H264_DEFAULT: [u8; 3] = [0x42, 0x00, 0x0a];
+
+/// Chooses, for a WHEP offer, the payload types that carry the stream's tracks. A codec the offer lacks is
+/// [`SdpError::Unacceptable`] naming it (P098); at most one m-section per kind (P085); direction must let us send (P082).
+pub fn choose_playback(
+    offer: &Offer,
+    video: Option<TrackFacts>,
+    audio: Option<TrackFacts>,
+) -> Result<Vec<MediaAnswer>, SdpError> {
+    let mut chosen = Vec::with_capacity(2);
+    let live = live_sections(offer)?;
+    for (index, section) in &live {
+        let (media, facts) = match section.kind.as_str() {
+            "video" => (Media::Video, video),
+            _ => (Media::Audio, audio),
+        };
+        let Some(facts) = facts else {
+            continue;
+        };
+        let codec = best(section, facts).ok_or_else(|| {
+            let name = facts.codec.name();
+            SdpError::Unacceptable(format!(
+                "the stream's {} is {name}, which m-section {index} does not offer",
+                media.name()
+            ))
+        })?;
+        chosen.push(MediaAnswer {
+            index: *index,
+            media,
+            payload_type: codec.payload_type,
+            fmtp: answered_fmtp(codec, facts),
+            rtx: super::answer::REPAIR.then_some(codec.rtx).flatten(),
+        });
+    }
+    if chosen.is_empty() {
+        return Err(SdpError::Unacceptable(format!(
+            "the offer wants none of the stream's tracks ({})",
+            tracks(video, audio)
+        )));
+    }
+    Ok(chosen)
+}
+
+/// The audio and video sections that can be answered, with their index; what WHEP forbids is an error.
+fn live_sections(offer: &Offer) -> Result<Vec<(usize, &MediaOffer)>, SdpError> {
+    let wrong = |text: String| Err(SdpError::Unacceptable(text));
+    let mut live: Vec<(usize, &MediaOffer)> = Vec::new();
+    for (index, section) in offer.media.iter().enumerate() {
+        let media = matches!(section.kind.as_str(), "audio" | "video");
+        if !media || section.rejected || section.codecs.is_empty() {
+            continue;
+        }
+        if let Some((other, _)) = live.iter().find(|(_, other)| other.kind == section.kind) {
+            return wrong(format!(
+                "m-sections {other} and {index} are both {}: one track per kind",
+                section.kind
+            ));
+        }
+        if !matches!(section.direction, Direction::RecvOnly | Direction::SendRecv) {
+            return wrong(format!(
+                "m-section {index} does not receive: a player offers a=recvonly"
+            ));
+        }
+        live.push((index, section));
+    }
+    // All sections share one transport: those outside the BUNDLE group can't be answered (P083, P084).
+    match &offer.bundle {
+        Some(mids) => live.retain(|(_, section)| mids.contains(&section.mid)),
+        None if live.len() > 1 => {
+            return wrong("several m-sections without a=group:BUNDLE".to_owned());
+        }
+        None => {}
+    }
+    Ok(live)
+}
+
+fn best(section: &MediaOffer, facts: TrackFacts) -> Option<&CodecOffer> {
+    section
+        .codecs
+        .iter()
+        .filter(|codec| codec.codec == Some(facts.codec))
+        // P092: 64–95 collide with RTCP under rtcp-mux (RFC 5761 §4).
+        .filter(|codec| !(64..96).contains(&codec.payload_type))
+        .min_by_key(|codec| rank(codec, facts))
+}
+
+/// Smaller is better; equals fall to the offer's order.
+fn rank(codec: &CodecOffer, facts: TrackFacts) -> (u8, u8) {
+    match facts.codec {
+        Codec::H264 => {
+            // FFmpeg fragments: packetization-mode 1. Mode 0 only where nothing else is offered (C037).
+            let mode = u8::from(parameter(&codec.fmtp, "packetization-mode") != Some("1"));
+            (mode, h264_distance(codec, facts))
+        }
+        // RFC 9628 §6.1: profile 0 where not said; the others need 10 bits or 4:4:4.
+        Codec::Vp9 => {
+            let other = parameter(&codec.fmtp, "profile-id").is_some_and(|id| id != "0");
+            (u8::from(other), 0)
+        }
+        _ => (0, 0),
+    }
+}
+
+/// The same profile first, then one whose decoders take the stream, then any: offers understate what they decode (P096).
+fn h264_distance(codec: &CodecOffer, facts: TrackFacts) -> u8 {
+    let Some(stream) = facts.profile_level_id.map(Profile::of) else {
+        return 0;
+    };
+    let offered = Profile::of(offered_profile(codec));
+    if offered == stream {
+        0
+    } else if offered.decodes(stream) {
+        1
+    } else {
+        2
+    }
+}
+
+/// The offered `a=fmtp` mirrored (C075), with what the stream really is put in.
+fn answered_fmtp(codec: &CodecOffer, facts: TrackFacts) -> String {
+    match (facts.codec, facts.profile_level_id) {
+        // The stream's own profile, level and all, where the client offered that profile (P096, C052). An answer with
+        // another profile than the offered one matches no codec in libwebrtc: then the offer is mirrored as it is.
+        (Codec::H264, Some(stream)) if h264_distance(codec, facts) == 0 => {
+            let [profile, flags, level] = stream;
+            with_parameter(
+                &codec.fmtp,
+                "profile-level-id",
+                &format!("{profile:02x}{flags:02x}{level:02x}"),
+            )
+        }
+        // RFC 7587 §6.1: sprop-… speaks of the sender, which is us; the legs encode stereo.
+        (Codec::Opus, _) => with_parameter(&without_sprop(&codec.fmtp), "sprop-stereo", "1"),
+        _ => codec.fmtp.clone(),
+    }
+}
+
+/// `fmtp` with one parameter replaced in its place, or added at the end.
+fn with_parameter(fmtp: &str, name: &str, value: &str) -> String {
+    let mut found = false;
+    let mut pairs: Vec<String> = pairs(fmtp)
+        .map(|(key, old)| {
+            let ours = key.eq_ignore_ascii_case(name);
+            found |= ours;
+            match if ours { Some(value) } else { old } {
+                Some(value) => format!("{key}={value}"),
+                None => key.to_owned(),
+            }
+        })
+        .collect();
+    if !found {
+        pairs.push(format!("{name}={value}"));
+    }
+    pairs.join(";")
+}
+
+fn without_sprop(fmtp: &str) -> String {
+    let kept: Vec<String> = pairs(fmtp)
+        .filter(|(key, _)| !key.to_ascii_lowercase().starts_with("sprop-"))
+        .map(|(key, value)| value.map_or(key.to_owned(), |value| format!("{key}={value}")))
+        .collect();
+    kept.join(";")
+}
+
+fn pairs(fmtp: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    fmtp.split(';')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| match pair.split_once('=') {
+            Some((key, value)) => (key.trim(), Some(value.trim())),
+            None => (pair, None),
+        })
+}
+
+/// The `profile-level-id` of an H264 format.
+fn offered_profile(codec: &CodecOffer) -> [u8; 3] {
+    parameter(&codec.fmtp, "profile-level-id")
+        .and_then(h264::read)
+        .unwrap_or(H264_DEFAULT)
+}
+
+fn tracks(video: Option<TrackFacts>, audio: Option<TrackFacts>) -> String {
+    let names: Vec<&str> = [video, audio]
+        .iter()
+        .flatten()
+        .map(|facts| facts.codec.name())
+        .collect();
+    match names.as_slice() {
+        [] => "it has none yet".to_owned(),
+        names => names.join(", "),
+    }
+}

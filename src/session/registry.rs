@@ -1,0 +1,147 @@
+//! The sessions of a subsystem: found by secret, public id and stream; bounded; remembered a while after their end.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::viewer::Session;
+use super::{Lookup, SessionError};
+use crate::stream::StreamKey;
+
+/// How long an ended session's URL is told apart from one that never was (P043).
+const TOMBSTONE: Duration = Duration::from_secs(30);
+/// Tombstones kept at most.
+const TOMBSTONES_MAX: usize = 65_536;
+
+pub(super) struct Registry {
+    tables: Mutex<Tables>,
+    max_sessions: u64,
+    max_per_stream: u64,
+}
+
+#[derive(Default)]
+struct Tables {
+    closed: bool,
+    by_secret: HashMap<String, Arc<Session>>,
+    by_public: HashMap<String, Arc<Session>>,
+    by_stream: HashMap<StreamKey, u64>,
+    tombstones: HashMap<String, Instant>,
+    oldest: VecDeque<(Instant, String)>,
+}
+
+impl Registry {
+    pub(super) fn new(max_sessions: u64, max_per_stream: u64) -> Self {
+        Self {
+            tables: Mutex::default(),
+            max_sessions,
+            max_per_stream,
+        }
+    }
+
+    /// Takes a session in, if the limits (0: none) allow.
+    pub(super) fn insert(&self, session: Arc<Session>) -> Result<(), SessionError> {
+        let mut tables = self.lock();
+        if tables.closed {
+            return Err(SessionError::Closing);
+        }
+        let reached = |limit: u64, now: u64| limit != 0 && now >= limit;
+        if reached(self.max_sessions, tables.by_secret.len() as u64) {
+            let limit = self.max_sessions;
+            return Err(SessionError::Limit(format!(
+                "all {limit} sessions are taken (MAX_SESSIONS)"
+            )));
+        }
+        let viewers = tables.by_stream.entry(session.stream).or_default();
+        if reached(self.max_per_stream, *viewers) {
+            let limit = self.max_per_stream;
+            return Err(SessionError::Limit(format!(
+                "the stream has all {limit} viewers (MAX_VIEWERS_PER_STREAM)"
+            )));
+        }
+        *viewers += 1;
+        tables
+            .by_public
+            .insert(session.public.clone(), session.clone());
+        tables.by_secret.insert(session.secret.clone(), session);
+        Ok(())
+    }
+
+    /// Forgets a session, but for its tombstone.
+    pub(super) fn remove(&self, session: &Session, now: Instant) {
+        let mut tables = self.lock();
+        if tables.by_secret.remove(&session.secret).is_none() {
+            return;
+        }
+        tables.by_public.remove(&session.public);
+        if let Some(viewers) = tables.by_stream.get_mut(&session.stream) {
+            *viewers -= 1;
+            if *viewers == 0 {
+                tables.by_stream.remove(&session.stream);
+            }
+        }
+        tables.tombstones.insert(session.secret.clone(), now);
+        tables.oldest.push_back((now, session.secret.clone()));
+        tables.bury(now);
+    }
+
+    pub(super) fn lookup(&self, secret: &str, now: Instant) -> Lookup {
+        let mut tables = self.lock();
+        if tables.by_secret.contains_key(secret) {
+            return Lookup::Live;
+        }
+        tables.bury(now);
+        if tables.tombstones.contains_key(secret) {
+            Lookup::Ended
+        } else {
+            Lookup::Unknown
+        }
+    }
+
+    pub(super) fn find(&self, secret: &str) -> Option<Arc<Session>> {
+        self.lock().by_secret.get(secret).cloned()
+    }
+
+    pub(super) fn find_public(&self, public: &str) -> Option<Arc<Session>> {
+        self.lock().by_public.get(public).cloned()
+    }
+
+    pub(super) fn of_stream(&self, stream: StreamKey) -> Vec<Arc<Session>> {
+        let tables = self.lock();
+        let of_it = |session: &&Arc<Session>| session.stream == stream;
+        tables.by_secret.values().filter(of_it).cloned().collect()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Session>> {
+        self.lock().by_secret.values().cloned().collect()
+    }
+
+    pub(super) fn count_of(&self, stream: StreamKey) -> u64 {
+        self.lock().by_stream.get(&stream).copied().unwrap_or(0)
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.lock().by_secret.len() as u64
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    /// Drops the tombstones that are old enough, and the oldest of too many.
+    fn bury(&mut self, now: Instant) {
+        while let Some((died, secret)) = self.oldest.front() {
+            let young = now.saturating_duration_since(*died) < TOMBSTONE;
+            if young && self.oldest.len() <= TOMBSTONES_MAX {
+                return;
+            }
+            self.tombstones.remove(secret);
+            self.oldest.pop_front();
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! One viewer's session: how it is made, its task (DTLS, deadlines, the stream's fate), and its end.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::candidates::candidates;
+use super::draw::Drawn;
+use super::{Client, Created, SessionError, SessionStats, Shared};
+use crate::events::EventKind;
+use crate::fanout::{NewViewer, ViewerEvent, ViewerHandle, ViewerNumbers};
+use crate::net::Path;
+use crate::peer::ViewerSetup;
+use crate::peer::dtls::{Connection, Event, Role};
+use crate::peer::ice::credentials::Credentials;
+use crate::rtp::Media;
+use crate::rtp::codec::Codec;
+use crate::sdp::answer::choose_playback;
+use crate::sdp::{AnswerParams, Offer, Setup, write_answer};
+use crate::stream::{Stream, StreamInfo, StreamKey};
+
+/// Datagrams and news that may wait for a session's task.
+const EVENTS_MAX: usize = 16;
+
+const NEW: u8 = 0;
+const CHECKING: u8 = 1;
+const CONNECTED: u8 = 2;
+
+/// What others see of a session.
+pub(super) struct Session {
+    pub(super) secret: String,
+    pub(super) public: String,
+    pub(super) stream: StreamKey,
+    stream_id: String,
+    client: Client,
+    created: Instant,
+    state: AtomicU8,
+    numbers: Arc<Mutex<ViewerNumbers>>,
+    end_reason: OnceLock<&'static str>,
+    end_wanted: Notify,
+    alive: watch::Sender<bool>,
+}
+
+impl Session {
+    /// Asks it to end; the first reason counts.
+    pub(super) fn end(&self, reason: &'static str) {
+        let _ = self.end_reason.set(reason);
+        self.end_wanted.notify_one();
+    }
+
+    /// Resolves when its goodbye was sent.
+    pub(super) async fn ended(&self) {
+        // The sender lives in `self`, so waiting ends by the value alone.
+        let _ = self.alive.subscribe().wait_for(|alive| !alive).await;
+    }
+
+    pub(super) fn stats(&self) -> SessionStats {
+        let numbers = self.numbers();
+        SessionStats {
+            session: self.public.clone(),
+            stream: self.stream_id.clone(),
+            direction: "play",
+            remote_addr: self.client.remote_addr.clone(),
+            media_addr: numbers.remote.map(|remote| remote.to_string()),
+            user_agent: self.client.user_agent.clone(),
+            state: ["new", "checking", "connected"]
+                [usize::from(self.state.load(Ordering::Relaxed).min(2))],
+            packets: numbers.packets,
+            bytes: numbers.bytes,
+            frames_dropped: numbers.frames_dropped,
+            loss_percent: numbers.loss_percent,
+            rtt_ms: numbers.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+            seconds: self.created.elapsed().as_secs_f64(),
+        }
+    }
+
+    fn numbers(&self) -> ViewerNumbers {
+        self.numbers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Answers an offer and starts the session's task.
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    stream: &Arc<Stream>,
+    offer: &Offer,
+    client: Client,
+) -> Result<Created, SessionError> {
+    let watch = stream.watch();
+    let info = *watch.borrow();
+    let chosen = choose_playback(offer, info.video, info.audio)?;
+    // RFC 8842 §5.3: an offer that is `passive` makes us the client.
+    let role = if offer.setup == Setup::Passive {
+        Role::Client
+    } else {
+        Role::Server
+    };
+    let internal = |error: &dyn std::fmt::Display| SessionError::Internal(error.to_string());
+    let now = Instant::now();
+    let dtls = Connection::new(&shared.identity, role, &offer.fingerprints, now)
+        .map_err(|error| internal(&error))?;
+    let credentials = Credentials::draw().map_err(|error| internal(&error))?;
+    let drawn =
+        Drawn::draw().ok_or_else(|| internal(&"the system's random number generator failed"))?;
+    let answer = write_answer(
+        offer,
+        &chosen,
+        &AnswerParams {
+            ufrag: &credentials.ufrag,
+            pwd: &credentials.pwd,
+            fingerprint: shared.identity.fingerprint_sha256(),
+            candidates: &candidates(&shared.fanout.local_addrs(), &shared.settings.announce),
+            session_id: drawn.session_id,
+            msid: &drawn.public,
+            cname: &drawn.cname,
+            ssrc: (drawn.video.ssrc, drawn.audio.ssrc),
+            rtx_ssrc: drawn.rtx_ssrc,
+        },
+    );
+    let session = Arc::new(Session {
+        secret: drawn.secret.clone(),
+        public: drawn.public.clone(),
+        stream: stream.key(),
+        stream_id: stream.id().to_owned(),
+        client,
+        created: now,
+        state: AtomicU8::new(NEW),
+        numbers: Arc::default(),
+        end_reason: OnceLock::new(),
+        end_wanted: Notify::new(),
+        alive: watch::Sender::new(true),
+    });
+    shared.registry.insert(session.clone())?;
+    shared.counters.sessions_total.inc();
+    let (events, from_shard) = mpsc::channel(EVENTS_MAX);
+    let etag = credentials.ufrag.clone();
+    let viewer = shared.fanout.add(NewViewer {
+        setup: ViewerSetup {
+            pwd: credentials.pwd,
+            tracks: [
+                drawn.track(Media::Video, &chosen),
+                drawn.track(Media::Audio, &chosen),
+            ],
+            cname: drawn.cname.as_str().into(),
+        },
+        ufrag: credentials.ufrag,
+        stream: stream.clone(),
+        events,
+        numbers: session.numbers.clone(),
+    });
+    let playing =
+        [Media::Video, Media::Audio].map(|media| chosen.iter().any(|track| track.media == media));
+    let task = Task {
+        shared: shared.clone(),
+        session: session.clone(),
+        viewer,
+        dtls,
+        role,
+        from_shard,
+        watch,
+        codecs: codecs(&info, playing),
+        path: None,
+        begun: role == Role::Server,
+    };
+    shared.runtime.spawn(task.run());
+    Ok(Created {
+        secret: drawn.secret,
+        answer,
+        etag,
+    })
+}
+
+/// The codecs a session plays; None where it doesn't play that medium.
+fn codecs(info: &StreamInfo, playing: [bool; 2]) -> [Option<Codec>; 2] {
+    let of = |track: Option<crate::rtp::codec::TrackFacts>, plays: bool| {
+        track.filter(|_| plays).map(|track| track.codec)
+    };
+    [of(info.video, playing[0]), of(info.audio, playing[1])]
+}
+
+/// The task of one session.
+struct Task {
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+    viewer: ViewerHandle,
+    dtls: Connection,
+    role: Role,
+    from_shard: mpsc::Receiver<ViewerEvent>,
+    watch: watch::Receiver<StreamInfo>,
+    codecs: [Option<Codec>; 2],
+    /// Where the last DTLS datagram came from: answers go there.
+    path: Option<Path>,
+    /// A client waits for the first connectivity check before its first flight.
+    begun: bool,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut end = End {
+            shared: self.shared.clone(),
+            session: self.session.clone(),
+            viewer: self.viewer.clone(),
+            done: false,
+        };
+        let reason = self.drive().await;
+        self.dtls.close();
+        let mut last_words = Vec::new();
+        while let Some(datagram) = self.dtls.poll_transmit() {
+            last_words.push(datagram);
+        }
+        self.viewer.remove(last_words).await;
+        end.finish(reason);
+    }
+
+    /// Runs until the session shall end; the reason.
+    async fn drive(&mut self) -> &'static str {
+        let setup_deadline = tokio::time::Instant::from_std(
+            self.session.created + self.shared.settings.setup_timeout,
+        );
+        loop {
+            if let Some(reason) = self.pump() {
+                return reason;
+            }
+            let connected = self.session.state.load(Ordering::Relaxed) == CONNECTED;
+            let timer = self.dtls.next_timeout().filter(|_| self.begun);
+            tokio::select! {
+                biased;
+                () = self.session.end_wanted.notified() => return self.session.end_reason.get().copied().unwrap_or("closed"),
+                event = self.from_shard.recv() => match event {
+                    Some(event) => if let Some(reason) = self.heard(event) { return reason },
+                    None => return "closed",
+                },
+                () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now).into()), if timer.is_some() => {
+                    self.dtls.handle_timeout(Instant::now());
+                }
+                () = tokio::time::sleep_until(setup_deadline), if !connected => return "setup_timeout",
+                changed = self.watch.changed() => {
+                    let info = *self.watch.borrow_and_update();
+                    if changed.is_err() || info.ended {
+                        return "stopped";
+                    }
+                    if self.codec_changed(&info) {
+                        return "codec";
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends what DTLS wants sent, takes what it has to say; the reason, where that ends the session.
+    fn pump(&mut self) -> Option<&'static str> {
+        loop {
+            while let Some(datagram) = self.dtls.poll_transmit() {
+                self.viewer.transmit(self.path, datagram);
+            }
+            match self.dtls.poll_event()? {
+                Event::Connected(keys) => {
+                    // A hand-shake can't end but with a datagram from somewhere.
+                    let Some(path) = self.path else {
+                        return Some("error");
+                    };
+                    self.viewer.connect(keys, path);
+                    self.session.state.store(CONNECTED, Ordering::Relaxed);
+                    self.shared.events.push(
+                        EventKind::ViewerJoined,
+                        &self.session.stream_id,
+                        self.session.detail(),
+                    );
+                }
+                Event::Closed(why) => {
+                    if self.session.state.load(Ordering::Relaxed) == CONNECTED {
+                        return Some("closed");
+                    }
+                    tracing::info!(session = self.session.public, why, "hand-shake failed");
+                    self.shared.counters.dtls_failed.inc();
+                    return Some("dtls");
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, event: ViewerEvent) -> Option<&'static str> {
+        match event {
+            ViewerEvent::Checked(path) => {
+                let _ = self.session.state.compare_exchange(
+                    NEW,
+                    CHECKING,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                if self.role == Role::Client && !self.begun {
+                    self.begun = true;
+                    self.path = Some(path);
+                    self.dtls.handle_timeout(Instant::now());
+                }
+            }
+            ViewerEvent::Dtls(path, datagram) => {
+                self.path = Some(path);
+                self.dtls.feed(&datagram, Instant::now());
+            }
+            ViewerEvent::Left => return Some("bye"),
+            ViewerEvent::Silent(_) => return Some("idle"),
+            ViewerEvent::Refused(why) => {
+                tracing::error!(session = self.session.public, why, "session ended");
+                return Some("error");
+            }
+        }
+        None
+    }
+
+    /// The stream carries something else now than what was answered.
+    fn codec_changed(&self, info: &StreamInfo) -> bool {
+        let now = codecs(info, [true, true]);
+        self.codecs
+            .iter()
+            .zip(now)
+            .any(|(answered, now)| answered.is_some() && now.is_some() && *answered != now)
+    }
+}
+
+/// Books the end of a session exactly once, a panic of its task included.
+struct End {
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+    viewer: ViewerHandle,
+    done: bool,
+}
+
+impl End {
+    fn finish(&mut self, reason: &'static str) {
+        self.done = true;
+        let numbers = self.session.numbers();
+        self.shared.registry.remove(&self.session, Instant::now());
+        if self.session.state.load(Ordering::Relaxed) == CONNECTED {
+            let mut detail = self.session.detail();
+            detail["reason"] = reason.into();
+            detail["bytes"] = numbers.bytes.into();
+            detail["seconds"] = self.session.created.elapsed().as_secs_f64().into();
+            self.shared
+                .events
+                .push(EventKind::ViewerLeft, &self.session.stream_id, detail);
+        } else {
+            self.shared.counters.sessions_failed.inc();
+        }
+        self.session.alive.send_replace(false);
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if !self.done {
+            drop(self.viewer.remove(Vec::new()));
+            self.finish("error");
+        }
+    }
+}
+
+impl Session {
+    /// What every event of a viewer carries (never the secret).
+    fn detail(&self) -> serde_json::Value {
+        serde_json::json!({
+            "session": self.public,
+            "remote_addr": self.client.remote_addr,
+            "user_agent": self.client.user_agent,
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! Packets of one frame in one buffer, until the frame is whole.
+//!
+//! A batch closes on the marker bit, on a new timestamp, at 64 packets or 64 KB (what one segmented send takes), at a hole
+//! in the sequence, and after 1 ms of silence. Parameter sets alone wait for their picture.
+
+use std::time::{Duration, Instant};
+
+use super::batch::PacketSpan;
+
+/// Packets of a batch at most.
+pub(super) const MAX_PACKETS: usize = 64;
+
+/// Payload bytes of a batch at most, unless one packet alone has more.
+pub(super) const MAX_BYTES: usize = 64 * 1024;
+
+const SILENCE: Duration = Duration::from_millis(1);
+
+/// A closed batch, still with the sequence numbers it came with.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) first_seq: u64,
+    pub(super) timestamp: u32,
+    pub(super) keyframe: bool,
+    /// How many packets at the front are ours and have no sequence number of the sender's.
+    pub(super) prepended: u64,
+    pub(super) payload: Box<[u8]>,
+    pub(super) packets: Box<[PacketSpan]>,
+}
+
+impl Closed {
+    /// Puts a packet of our own in front (parameter sets: once per key frame, so a copy is cheap enough).
+    pub(super) fn prepend(&mut self, payload: &[u8]) {
+        let (Ok(shift), Ok(len)) = (u32::try_from(payload.len()), u16::try_from(payload.len()))
+        else {
+            return;
+        };
+        let first = PacketSpan {
+            offset: 0,
+            len,
+            marker: false,
+        };
+        self.packets = std::iter::once(first)
+            .chain(self.packets.iter().map(|span| PacketSpan {
+                offset: span.offset + shift,
+                ..*span
+            }))
+            .collect();
+        self.payload = [payload, &self.payload].concat().into();
+        self.prepended += 1;
+    }
+
+    /// Sequence number of the sender's last packet.
+    pub(super) fn last_seq(&self) -> u64 {
+        self.first_seq + self.packets.len() as u64 - self.prepended - 1
+    }
+}
+
+/// The batch that is open.
+#[derive(Debug, Default)]
+pub(super) struct Gather {
+    payload: Vec<u8>,
+    packets: Vec<PacketSpan>,
+    first_seq: u64,
+    timestamp: u32,
+    keyframe: bool,
+    picture: bool,
+    last_at: Option<Instant>,
+}
+
+impl Gather {
+    /// Whether the open batch has to close before this packet.
+    pub(super) fn is_over(&self, seq: u64, timestamp: u32, len: usize) -> bool {
+        !self.packets.is_empty()
+            && (timestamp != self.timestamp
+                || seq != self.first_seq + self.packets.len() as u64
+                || self.payload.len() + len > MAX_BYTES)
+    }
+
+    /// Appends a packet; true where the batch is full or its frame complete.
+    pub(super) fn push(
+        &mut self,
+        seq: u64,
+        timestamp: u32,
+        payload: &[u8],
+        marker: bool,
+        now: Instant,
+    ) -> bool {
+        if self.packets.is_empty() {
+            self.first_seq = seq;
+            self.timestamp = timestamp;
+        }
+        self.append(payload, marker);
+        self.last_at = Some(now);
+        marker || self.packets.len() >= MAX_PACKETS
+    }
+
+    /// There is more than parameter sets in the batch: silence may close it.
+    pub(super) fn note_picture(&mut self) {
+        self.picture = true;
+    }
+
+    /// A decoder can start with this batch.
+    pub(super) fn note_keyframe(&mut self) {
+        self.keyframe = true;
+    }
+
+    /// When silence closes the open batch.
+    pub(super) fn closes_at(&self) -> Option<Instant> {
+        if !self.picture || self.packets.is_empty() {
+            return None;
+        }
+        Some(self.last_at? + SILENCE)
+    }
+
+    /// Closes the open batch, if there is one.
+    pub(super) fn close(&mut self) -> Option<Closed> {
+        if self.packets.is_empty() {
+            return None;
+        }
+        let closed = Closed {
+            first_seq: self.first_seq,
+            timestamp: self.timestamp,
+            keyframe: self.keyframe,
+            prepended: 0,
+            payload: self.payload.as_slice().into(),
+            packets: self.packets.as_slice().into(),
+        };
+        self.clear();
+        Some(closed)
+    }
+
+    /// Throws the open batch away; how many packets were in it.
+    pub(super) fn clear(&mut self) -> u64 {
+        let count = self.packets.len() as u64;
+        self.payload.clear();
+        self.packets.clear();
+        self.keyframe = false;
+        self.picture = false;
+        self.last_at = None;
+        count
+    }
+
+    fn append(&mut self, payload: &[u8], marker: bool) {
+        // UDP bounds a payload to 65,507 bytes and a batch to 64 KB plus one of them: neither number can overflow.
+        self.packets.push(PacketSpan {
+            offset: u32::try_from(self.payload.len()).unwrap_or(u32::MAX),
+            len: u16::try_from(payload.len()).unwrap_or(u16::MAX),
+            marker,
+        });
+        self.payload.extend_from_slice(payload);
+    }
+}

@@ -1,0 +1,207 @@
+//! One clock for a stream's whole life, whatever FFmpegs come and go: RTP timestamps of both media on one line.
+//!
+//! A *run* is one FFmpeg: new SSRCs, new random timestamp bases. Its legs were given the same start time T0, so that
+//! its sender reports satisfy `rtp = base + (ntp − T0)·rate` (T0 cut to milliseconds, as FFmpeg does). With one report per
+//! medium the FFmpeg's own time of a packet is known exactly, in ticks:
+//!
+//! ```text
+//! pts = rtp − base,   base = sr.rtp − (sr.ntp − T0)·rate          (mod 2³², read as a signed number)
+//! ```
+//!
+//! A *segment* is one run on our line: both media are moved by the same whole number of milliseconds D, which is a
+//! whole number of ticks of 48 kHz and of 90 kHz, so nothing is rounded and lip sync stays what FFmpeg made it:
+//!
+//! ```text
+//! line = pts + D·rate/1000
+//! ```
+//!
+//! D is chosen once, at the first packet of the segment, so that the packet stands at the time that passed since the
+//! stream's first packet (the *origin*), and behind everything sent before. Wall time of the origin is the one constant
+//! of [`Stream::timestamp_at`](super::Stream::timestamp_at); a sender report of ours is `line(at) = (at − origin)·rate` for both media.
+//!
+//! Without a report (or with one that makes no sense beside the other medium's) a packet is placed by its arrival.
+
+use std::time::{Duration, Instant};
+
+use super::report::SenderReport;
+use crate::rtp::Media;
+
+/// Joins the segment of the other medium if that one sent this recently; else it is another run's.
+const SAME_RUN: Duration = Duration::from_secs(2);
+
+/// Media of one run further apart than this are no pair: the report is wrong.
+const MAX_APART_US: i64 = 60_000_000;
+
+/// A run's later medium may start this much before its first (encoder delay); room is left for it.
+const HEAD_START_US: i64 = 3_000_000;
+
+/// The line both media of a stream share.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    start_time_us: i64,
+    origin: Option<Instant>,
+    segment: Option<Segment>,
+    /// Furthest point reached by either medium, microseconds.
+    furthest_us: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    shift_ms: i64,
+    /// D stands on a report: a later medium can use its own.
+    exact: bool,
+    /// Per medium: where it is (microseconds on the line) and when that was.
+    latest: [Option<(i64, Instant)>; 2],
+}
+
+/// One medium's place on the line.
+#[derive(Debug)]
+pub(super) struct TrackLine {
+    media: Media,
+    rate: i64,
+    last_rtp: u32,
+    ticks: i64,
+    furthest: Option<i64>,
+}
+
+impl Timeline {
+    pub(super) fn new(start_time_us: u64) -> Self {
+        let start_time_us = i64::try_from(start_time_us).unwrap_or(i64::MAX);
+        Self {
+            start_time_us: start_time_us - start_time_us % 1000,
+            origin: None,
+            segment: None,
+            furthest_us: None,
+        }
+    }
+
+    /// When the stream's first packet came.
+    pub(super) fn origin(&self) -> Option<Instant> {
+        self.origin
+    }
+
+    /// The first packet of a new sender of one medium.
+    pub(super) fn open_run(
+        &mut self,
+        track: &mut TrackLine,
+        rtp: u32,
+        report: Option<SenderReport>,
+        now: Instant,
+    ) {
+        let now_us = micros_since(*self.origin.get_or_insert(now), now);
+        let pts = report.map(|report| self.pts(track.rate, rtp, report));
+        let joins = self.segment.as_ref().is_some_and(|segment| {
+            segment.latest[track.media as usize].is_none()
+                && segment.latest[other(track.media)]
+                    .is_some_and(|(_, at)| now.saturating_duration_since(at) <= SAME_RUN)
+        });
+        let ticks = if joins {
+            self.join(track, pts, now)
+        } else {
+            let pts = pts.unwrap_or(0);
+            self.begin(pts * 1_000_000 / track.rate, now_us, report.is_some());
+            pts + self.shift_ms() * track.rate / 1000
+        };
+        // Never back behind what viewers have seen, even if the two media of a run disagree about its start.
+        let ticks = track
+            .furthest
+            .map_or(ticks, |furthest| ticks.max(furthest + 1));
+        track.last_rtp = rtp;
+        track.ticks = ticks;
+        self.note(track, now);
+    }
+
+    /// The place on the line of a further packet; false with it where its time runs backwards (B-frames).
+    pub(super) fn advance(&mut self, track: &mut TrackLine, rtp: u32, now: Instant) -> (u32, bool) {
+        let step = rtp.wrapping_sub(track.last_rtp) as i32;
+        track.last_rtp = rtp;
+        track.ticks += i64::from(step);
+        self.note(track, now);
+        (track.ticks as u32, step >= 0)
+    }
+
+    fn begin(&mut self, pts_us: i64, now_us: i64, exact: bool) {
+        let earliest_us = pts_us - pts_us.clamp(0, HEAD_START_US);
+        let mut shift_us = now_us - pts_us;
+        if let Some(furthest_us) = self.furthest_us {
+            shift_us = shift_us.max(furthest_us + 1000 - earliest_us);
+        }
+        self.segment = Some(Segment {
+            shift_ms: (shift_us + 999).div_euclid(1000),
+            exact,
+            latest: [None; 2],
+        });
+    }
+
+    /// The later medium of a run: exact where both have reports, else as far after the other as it came.
+    fn join(&self, track: &TrackLine, pts: Option<i64>, now: Instant) -> i64 {
+        let Some((segment, (other_us, other_at))) = self
+            .segment
+            .as_ref()
+            .and_then(|segment| Some((segment, segment.latest[other(track.media)]?)))
+        else {
+            return 0;
+        };
+        let shift = segment.shift_ms * track.rate / 1000;
+        if let Some(pts) = pts.filter(|_| segment.exact) {
+            // A pts is known modulo 2^32 ticks only: 13 h of video, 24 h of audio. The other medium tells which.
+            let near = other_us * track.rate / 1_000_000 - shift;
+            let turns = (near - pts + (1 << 31)).div_euclid(1 << 32);
+            let pts = pts + turns * (1 << 32);
+            if ((pts - near) * 1_000_000 / track.rate).abs() <= MAX_APART_US {
+                return pts + shift;
+            }
+        }
+        (other_us + micros_since(other_at, now)) * track.rate / 1_000_000
+    }
+
+    fn pts(&self, rate: i64, rtp: u32, report: SenderReport) -> i64 {
+        let elapsed = i128::from(report.wall_us - self.start_time_us) * i128::from(rate);
+        let base = report
+            .rtp
+            .wrapping_sub((elapsed + 500_000).div_euclid(1_000_000) as u32);
+        i64::from(rtp.wrapping_sub(base) as i32)
+    }
+
+    fn note(&mut self, track: &mut TrackLine, now: Instant) {
+        let at_us = track.ticks * 1_000_000 / track.rate;
+        track.furthest = track.furthest.max(Some(track.ticks));
+        self.furthest_us = self.furthest_us.max(Some(at_us));
+        if let Some(segment) = &mut self.segment {
+            segment.latest[track.media as usize] = Some((at_us, now));
+        }
+    }
+
+    fn shift_ms(&self) -> i64 {
+        self.segment.as_ref().map_or(0, |segment| segment.shift_ms)
+    }
+}
+
+impl TrackLine {
+    pub(super) fn new(media: Media, clock_rate: u32) -> Self {
+        Self {
+            media,
+            rate: i64::from(clock_rate),
+            last_rtp: 0,
+            ticks: 0,
+            furthest: None,
+        }
+    }
+
+    /// The timestamp of the last packet.
+    pub(super) fn timestamp(&self) -> u32 {
+        self.ticks as u32
+    }
+}
+
+fn other(media: Media) -> usize {
+    1 - media as usize
+}
+
+fn micros_since(earlier: Instant, later: Instant) -> i64 {
+    i64::try_from(later.saturating_duration_since(earlier).as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+#[path = "line_tests.rs"]
+mod tests;

@@ -1,0 +1,337 @@
+//! One medium of a stream on its way in: gate, verification, line, gather, in this order; frame batches come out.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::batch::FrameBatch;
+use super::gate::{Admission, Gate};
+use super::gather::{Closed, Gather};
+use super::line::{Timeline, TrackLine};
+use super::params::ParameterSets;
+use super::report::Reports;
+use super::verify::{Start, Verifier};
+use super::{Stream, TrackExpectation};
+use crate::rtp::Media;
+use crate::rtp::codec::vp8::PictureLine;
+use crate::rtp::codec::{Codec, TrackFacts};
+use crate::rtp::header::Header;
+
+/// Closed batches held back while a run has still to prove its codec: the first key frame, however large.
+const HELD_MAX: usize = 64;
+
+/// What the tracks of a stream share while a packet goes through one of them.
+pub(super) struct Around<'a> {
+    pub(super) stream: &'a Stream,
+    pub(super) timeline: &'a mut Timeline,
+    pub(super) reports: &'a Reports,
+    pub(super) out: &'a mut Vec<FrameBatch>,
+}
+
+pub(super) struct Track {
+    media: Media,
+    pub(super) expected: TrackExpectation,
+    pub(super) gate: Gate,
+    line: TrackLine,
+    verifier: Verifier,
+    gather: Gather,
+    params: ParameterSets,
+    prepend_params: bool,
+    pictures: PictureLine,
+    held: Vec<Closed>,
+    next_seq: u64,
+    /// The sender's sequence number that went out last, within this run.
+    last_sent: Option<u64>,
+    runs: u64,
+    warned: Warned,
+}
+
+/// Warnings given already: once per run the first, once per stream the others.
+#[derive(Default)]
+struct Warned {
+    mismatch: bool,
+    parameter_sets: bool,
+    b_frames: bool,
+}
+
+impl Track {
+    pub(super) fn new(media: Media, expected: TrackExpectation) -> Self {
+        Self {
+            media,
+            expected,
+            gate: Gate::default(),
+            line: TrackLine::new(media, expected.codec.clock_rate()),
+            verifier: Verifier::new(expected.codec),
+            gather: Gather::default(),
+            params: ParameterSets::default(),
+            prepend_params: false,
+            pictures: PictureLine::default(),
+            held: Vec::new(),
+            next_seq: 0,
+            last_sent: None,
+            runs: 0,
+            warned: Warned::default(),
+        }
+    }
+
+    /// One packet with the track's own payload type. True where a restart of the sender was taken over.
+    pub(super) fn packet(
+        &mut self,
+        header: &Header,
+        payload: &[u8],
+        now: Instant,
+        around: &mut Around<'_>,
+    ) -> bool {
+        let counters = around.stream.counters();
+        let (seq, new_run) = match self.gate.admit(header.ssrc, header.seq, now) {
+            Admission::InOrder { seq } => (seq, false),
+            Admission::NewRun { seq } => (seq, true),
+            Admission::SecondSsrc => {
+                counters.leg_second_ssrc.inc();
+                counters.leg_drops.inc();
+                return false;
+            }
+            Admission::Stale => {
+                counters.leg_drops.inc();
+                return false;
+            }
+        };
+        around.stream.meter().took(payload.len());
+        if new_run {
+            self.begin_run(header, now, around);
+        } else {
+            self.advance(header.timestamp, now, around);
+        }
+        self.check_and_gather(seq, header, payload, now, around);
+        new_run && self.runs > 1
+    }
+
+    /// When silence closes the open batch.
+    pub(super) fn closes_at(&self) -> Option<Instant> {
+        self.gather.closes_at()
+    }
+
+    /// Closes the open batch where it is due.
+    pub(super) fn handle_timeout(&mut self, now: Instant, around: &mut Around<'_>) {
+        if self.closes_at().is_some_and(|at| at <= now) {
+            self.close(now, around);
+        }
+    }
+
+    fn begin_run(&mut self, header: &Header, now: Instant, around: &mut Around<'_>) {
+        self.close(now, around);
+        self.drop_unproven(around.stream);
+        let report = around.reports.of(header.ssrc);
+        around
+            .timeline
+            .open_run(&mut self.line, header.timestamp, report, now);
+        self.verifier = Verifier::new(self.expected.codec);
+        self.params = ParameterSets::default();
+        self.pictures.new_run();
+        self.last_sent = None;
+        self.warned.mismatch = false;
+        self.runs += 1;
+    }
+
+    fn advance(&mut self, rtp: u32, now: Instant, around: &mut Around<'_>) {
+        let before = self.line.timestamp();
+        let (timestamp, forwards) = around.timeline.advance(&mut self.line, rtp, now);
+        if timestamp == before {
+            return;
+        }
+        self.close(now, around);
+        if self.expected.codec != Codec::Opus {
+            self.drop_unproven(around.stream);
+        }
+        self.verifier.next_frame();
+        if !forwards && self.media == Media::Video && !self.warned.b_frames {
+            self.warned.b_frames = true;
+            let detail = json!({ "media": self.media.name(), "codec": self.expected.codec.name() });
+            around.stream.warn("b_frames", detail);
+        }
+    }
+
+    fn check_and_gather(
+        &mut self,
+        seq: u64,
+        header: &Header,
+        payload: &[u8],
+        now: Instant,
+        around: &mut Around<'_>,
+    ) {
+        let proven = self.verifier.is_verified();
+        let (facts, start) = match self.verifier.packet(seq, header.timestamp, payload, now) {
+            Ok(seen) => seen,
+            Err(why) => {
+                around.stream.counters().leg_codec_mismatch.inc();
+                around.stream.counters().leg_drops.inc();
+                if !self.verifier.is_verified() {
+                    self.drop_unproven(around.stream);
+                    self.warn_mismatch(why.0, around.stream);
+                }
+                return;
+            }
+        };
+        if !proven && self.verifier.is_verified() {
+            self.release(now, around);
+        }
+        if facts.sequence_header || facts.picture_header {
+            self.params.learn(self.expected.codec, payload);
+            if self.verifier.is_verified() {
+                self.publish(around.stream);
+            }
+        }
+        let timestamp = self.line.timestamp();
+        if self.gather.is_over(seq, timestamp, payload.len()) {
+            self.close(now, around);
+        }
+        let audio = self.media == Media::Audio;
+        let full = self
+            .gather
+            .push(seq, timestamp, payload, header.marker && !audio, now);
+        if facts.picture_start || !(facts.sequence_header || facts.picture_header) {
+            self.gather.note_picture();
+        }
+        self.note_start(start, around.stream);
+        if full || audio {
+            self.close(now, around);
+        }
+        if self.verifier.is_overdue(now) {
+            self.warn_unproven(around.stream);
+        }
+    }
+
+    fn note_start(&mut self, start: Start, stream: &Stream) {
+        match start {
+            Start::No => {}
+            Start::Keyframe => self.gather.note_keyframe(),
+            // Some encoders send parameter sets once: they are put in front of every later key frame.
+            Start::BareKeyframe if self.params.is_complete() => {
+                self.gather.note_keyframe();
+                self.verifier.completed();
+                self.prepend_params = true;
+            }
+            Start::BareKeyframe => self.warn_parameter_sets(stream),
+        }
+    }
+
+    fn close(&mut self, now: Instant, around: &mut Around<'_>) {
+        let Some(mut closed) = self.gather.close() else {
+            return;
+        };
+        if std::mem::take(&mut self.prepend_params) {
+            closed.prepend(self.params.as_stap_a());
+        }
+        let proven = self.verifier.is_verified();
+        if proven || self.verifier.frame_closed() {
+            if !proven {
+                self.release(now, around);
+            }
+            self.emit(closed, now, around.out);
+            return;
+        }
+        if self.media == Media::Audio || self.held.len() >= HELD_MAX {
+            self.drop_held(around.stream);
+        }
+        self.held.push(closed);
+    }
+
+    /// The run has proven itself: what was held back goes out.
+    fn release(&mut self, now: Instant, around: &mut Around<'_>) {
+        for closed in std::mem::take(&mut self.held) {
+            self.emit(closed, now, around.out);
+        }
+        self.publish(around.stream);
+    }
+
+    fn emit(&mut self, mut closed: Closed, now: Instant, out: &mut Vec<FrameBatch>) {
+        // Holes the sender's sequence has stay holes on the line: viewers must see the loss.
+        let hole = self
+            .last_sent
+            .map_or(0, |last| closed.first_seq.saturating_sub(last + 1));
+        let first_seq = self.next_seq + hole;
+        self.next_seq = first_seq + closed.packets.len() as u64;
+        self.last_sent = Some(closed.last_seq());
+        if self.expected.codec == Codec::Vp8 {
+            for span in &closed.packets {
+                let start = span.offset as usize;
+                let end = start + usize::from(span.len);
+                self.pictures.rewrite(&mut closed.payload[start..end]);
+            }
+        }
+        out.push(FrameBatch {
+            media: self.media,
+            codec: self.expected.codec,
+            first_seq,
+            timestamp: closed.timestamp,
+            keyframe: closed.keyframe && self.media == Media::Video,
+            closed_at: now,
+            payload: closed.payload,
+            packets: closed.packets,
+        });
+    }
+
+    fn publish(&self, stream: &Stream) {
+        let facts = TrackFacts {
+            codec: self.expected.codec,
+            profile_level_id: self.verifier.profile_level_id,
+        };
+        stream.set_track(self.media, Some(facts));
+    }
+
+    /// Drops what an unproven run has gathered.
+    fn drop_unproven(&mut self, stream: &Stream) {
+        if self.verifier.is_verified() {
+            return;
+        }
+        let open = self.gather.clear();
+        self.prepend_params = false;
+        self.count_dropped(open, stream);
+        self.drop_held(stream);
+    }
+
+    fn drop_held(&mut self, stream: &Stream) {
+        for closed in std::mem::take(&mut self.held) {
+            self.count_dropped(closed.packets.len() as u64 - closed.prepended, stream);
+        }
+    }
+
+    fn count_dropped(&self, packets: u64, stream: &Stream) {
+        stream.counters().leg_drops.add(packets);
+        if self.verifier.mismatch {
+            stream.counters().leg_codec_mismatch.add(packets);
+        }
+    }
+
+    fn warn_unproven(&mut self, stream: &Stream) {
+        let needs_sets = matches!(self.expected.codec, Codec::H264 | Codec::H265 | Codec::Av1);
+        if needs_sets && !self.verifier.mismatch {
+            self.warn_parameter_sets(stream);
+        } else {
+            self.verifier.mismatch = true;
+            self.warn_mismatch("no key frame of this codec came", stream);
+        }
+    }
+
+    fn warn_parameter_sets(&mut self, stream: &Stream) {
+        if !self.warned.parameter_sets {
+            self.warned.parameter_sets = true;
+            let detail = json!({ "media": self.media.name(), "codec": self.expected.codec.name() });
+            stream.warn("no_parameter_sets", detail);
+        }
+    }
+
+    fn warn_mismatch(&mut self, seen: &str, stream: &Stream) {
+        if !self.warned.mismatch {
+            self.warned.mismatch = true;
+            stream.set_track(self.media, None);
+            let detail = json!({
+                "media": self.media.name(),
+                "expected": self.expected.codec.name(),
+                "copied": self.expected.copied,
+                "seen": seen,
+            });
+            stream.warn("codec_mismatch", detail);
+        }
+    }
+}

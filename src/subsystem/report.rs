@@ -1,0 +1,123 @@
+//! What is going on, as numbers, JSON and Prometheus text.
+
+use serde_json::{Value, json};
+
+use crate::leg::Leg;
+use crate::metrics::{Snapshot, StreamGauges};
+use crate::rtp::codec::TrackFacts;
+use crate::stream::Stream;
+
+use super::{Running, Subsystem};
+
+impl Subsystem {
+    /// The JSON of `corertc_subsystem_stats_json`.
+    #[must_use]
+    pub fn stats_json(&self) -> String {
+        let (streams, inputs, viewers, publishers) = self.now();
+        let mut counters: serde_json::Map<String, Value> = self
+            .counters
+            .all()
+            .into_iter()
+            .map(|(name, _, value)| (name.to_owned(), value.into()))
+            .collect();
+        counters.insert("events_lost".to_owned(), self.events.lost().into());
+        let running = self.running.as_ref();
+        json!({
+            "enabled": self.enabled(),
+            "closed": self.gate.shut(),
+            "now": { "streams": streams, "inputs": inputs, "viewers": viewers, "publishers": publishers },
+            "counters": counters,
+            "udp": running.map(|it| &it.udp).into_iter().flatten().collect::<Vec<_>>(),
+            "http": running.and_then(|it| it.serve.addr()),
+            "streams": running.map(Running::streams_json).unwrap_or_default(),
+            "sessions": running.map(|it| it.signal.sessions.stats()).unwrap_or_default(),
+        })
+        .to_string()
+    }
+
+    /// Prometheus text.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let (streams, inputs, viewers, publishers) = self.now();
+        let mut snapshot = Snapshot::of(&self.counters);
+        let lost = self.events.lost();
+        snapshot.counters.push((
+            "events_lost",
+            "Events lost because the host was slow.",
+            lost,
+        ));
+        snapshot.gauges = vec![
+            ("streams", "Processes with egress legs", streams),
+            ("inputs", "Processes with an input", inputs),
+            ("viewers", "Viewers now", viewers),
+            ("publishers", "Publishers now", publishers),
+        ];
+        if let Some(running) = &self.running {
+            snapshot.streams = running.stream_gauges();
+        }
+        snapshot.render()
+    }
+
+    /// (streams, inputs, viewers, publishers) now.
+    #[must_use]
+    pub fn now(&self) -> (u64, u64, u64, u64) {
+        let Some(running) = &self.running else {
+            return (0, 0, 0, 0);
+        };
+        let streams = running.processes.count() as u64;
+        (streams, 0, running.signal.sessions.count(), 0)
+    }
+}
+
+impl Running {
+    fn streams_json(&self) -> Vec<Value> {
+        let streams = self.signal.streams.all();
+        streams.iter().map(|it| self.stream_json(it)).collect()
+    }
+
+    fn stream_json(&self, stream: &Stream) -> Value {
+        let (info, stats) = (stream.info(), stream.stats());
+        let legs = self.processes.legs_of(stream.id());
+        json!({
+            "id": stream.id(),
+            "live": info.live,
+            "video": info.video.map(track),
+            "audio": info.audio.map(track),
+            "legs": legs.iter().map(leg).collect::<Vec<_>>(),
+            "viewers": self.signal.sessions.viewers_of(stream.key()),
+            "packets": stats.packets,
+            "bytes": stats.bytes,
+            "bitrate_bps": stats.bitrate_bps,
+            "keyframe_interval_ms": stats.keyframe_interval.map(|it| it.as_secs_f64() * 1e3),
+            "restarts": stats.restarts,
+        })
+    }
+
+    fn stream_gauges(&self) -> Vec<StreamGauges> {
+        let streams = self.signal.streams.all();
+        let gauges = streams.iter().map(|stream| StreamGauges {
+            id: stream.id().to_owned(),
+            viewers: self.signal.sessions.viewers_of(stream.key()),
+            bitrate_bps: stream.stats().bitrate_bps,
+            live: stream.info().live,
+        });
+        gauges.collect()
+    }
+}
+
+fn track(facts: TrackFacts) -> Value {
+    let profile = facts
+        .profile_level_id
+        .map(|[a, b, c]| format!("{a:02x}{b:02x}{c:02x}"));
+    json!({ "codec": facts.codec.name(), "profile_level_id": profile })
+}
+
+fn leg(leg: &Leg) -> Value {
+    json!({
+        "id": leg.id,
+        "kind": leg.kind,
+        "rtp_port": leg.rtp_port,
+        "payload_type": leg.payload_type,
+        "clock_rate": leg.clock_rate,
+    })
+}
