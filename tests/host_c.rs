@@ -45,15 +45,14 @@ impl CHost {
 
     /// Ids of its children that run FFmpeg.
     fn ffmpegs(&self) -> Vec<String> {
-        let parent = self.child.id().to_string();
-        run(Command::new("ps")
-            .args(["-o", "pid=,stat=,comm=", "--ppid", &parent])
-            .env("LC_ALL", "C"))
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .filter(|column| column[2] == "ffmpeg" && !column[1].starts_with('Z'))
-        .map(|column| column[0].to_owned())
-        .collect()
+        // Where there is none, ps fails.
+        let listed = format!("ps -o pid=,stat=,comm= --ppid {} || true", self.child.id());
+        run(Command::new("sh").args(["-c", &listed]))
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .filter(|column| column[2] == "ffmpeg" && !column[1].starts_with('Z'))
+            .map(|column| column[0].to_owned())
+            .collect()
     }
 
     /// Sends a signal and gives the exit status.
