@@ -24,13 +24,26 @@ impl Listener {
         addr: SocketAddr,
         handle: &Handle,
     ) -> Result<(Self, u16), ListenError> {
-        let _ = (signal, addr, handle);
-        todo!()
+        let listener = std::net::TcpListener::bind(addr).map_err(|e| ListenError(e.to_string()))?;
+        listener.set_nonblocking(true).map_err(|e| ListenError(e.to_string()))?;
+        let port = listener.local_addr().map_err(|e| ListenError(e.to_string()))?.port();
+        handle.spawn(async move {
+            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+            let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+                let signal = signal.clone();
+                async move {
+                    let (parts, body) = request.into_parts();
+                    let body = axum::body::to_bytes(body, 100_000).await.unwrap_or_default();
+                    answer(&signal, ::http::Request::from_parts(parts, body), String::new()).await.map(axum::body::Body::from)
+                }
+            });
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok((Self {}, port))
     }
 
     /// Shim.
     pub fn shutdown(self) {
-        todo!()
     }
 }
 
@@ -40,6 +53,5 @@ pub async fn answer(
     request: ::http::Request<Bytes>,
     remote_addr: String,
 ) -> ::http::Response<Bytes> {
-    let _ = (signal, request, remote_addr);
-    todo!()
+    signal.handle(crate::signal::Request { http: request, remote_addr }).await
 }
