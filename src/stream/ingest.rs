@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::line::Timeline;
 use super::meter::Rates;
 use super::report::{self, Report, Reports};
 use super::track::{Around, Track};
 use super::{Expectation, FrameBatch, Stream};
 use crate::rtp::Media;
 use crate::rtp::header::{self, Header};
-
-use super::line::Timeline;
 
 /// A stream that sends nothing for this long is not live.
 const ALIVE: Duration = Duration::from_secs(3);
@@ -70,6 +69,9 @@ impl Ingest {
     /// When [`Ingest::handle_timeout`] wants to be called (1 ms of silence closes a batch; a silence ends liveness).
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
+        if self.stream.has_ended() {
+            return None;
+        }
         let closes = self.tracks.iter().flatten().filter_map(Track::closes_at);
         let silent = self.last_out.map(|last| last + ALIVE);
         closes.chain(silent).chain(self.rates.due()).min()
@@ -77,6 +79,9 @@ impl Ingest {
 
     /// Closes what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.stream.has_ended() {
+            return;
+        }
         for index in 0..self.tracks.len() {
             let (track, mut around) = self.split(index);
             if let Some(track) = track {
