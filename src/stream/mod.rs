@@ -14,6 +14,7 @@ mod track;
 mod verify;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
