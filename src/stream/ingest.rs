@@ -72,9 +72,9 @@ impl Ingest {
         if self.stream.has_ended() {
             return None;
         }
-        let closes = self.tracks.iter().flatten().filter_map(Track::closes_at);
+        let due = self.tracks.iter().flatten().filter_map(Track::due);
         let silent = self.last_out.map(|last| last + ALIVE);
-        closes.chain(silent).chain(self.rates.due()).min()
+        due.chain(silent).chain(self.rates.due()).min()
     }
 
     /// Closes what is due.
@@ -99,7 +99,7 @@ impl Ingest {
     }
 
     fn rtp(&mut self, port: Option<Media>, datagram: &[u8], now: Instant) {
-        let counters = Arc::clone(self.stream.counters());
+        let counters = self.stream.counters();
         let header = match Header::parse(datagram) {
             Ok(header) if !header.payload.is_empty() && datagram.len() <= 0xffff => header,
             _ => return self.malformed(),

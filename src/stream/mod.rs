@@ -9,6 +9,7 @@ mod line;
 mod meter;
 mod params;
 pub mod registry;
+mod reorder;
 mod report;
 mod track;
 mod verify;

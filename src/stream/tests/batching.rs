@@ -133,10 +133,61 @@ fn a_lost_packet_stays_a_hole_and_a_repeated_one_is_dropped() {
     let last = video.packet(40, true, SLICE);
     rig.feed(Media::Video, &last);
     rig.feed(Media::Video, &last);
-    let batches = rig.batches();
-    let firsts: Vec<_> = batches.iter().map(|batch| batch.first_seq).collect();
+    rig.pass_ms(1);
+    rig.feed(Media::Video, &last);
+    let firsts: Vec<_> = rig.batches().iter().map(|batch| batch.first_seq).collect();
     assert_eq!(firsts, [2, 4]);
-    assert_eq!(rig.counters.leg_drops.value(), 1);
+    assert_eq!(rig.counters.leg_drops.value(), 2);
+    video.send(&mut rig, 80, true, SLICE);
+    assert_eq!(rig.batches()[0].first_seq, 5);
+}
+
+#[test]
+fn many_lost_packets_are_not_waited_for() {
+    let (mut rig, mut video) = (Rig::new(Codec::H264), Sender::video(1));
+    video.send_keyframe(&mut rig, 0);
+    video.packet(40, false, SLICE);
+    video.send(&mut rig, 40, true, SLICE); // waits
+    video.seq = video.seq.wrapping_add(100);
+    video.send(&mut rig, 80, true, SLICE);
+    let firsts: Vec<_> = rig.batches().iter().map(|batch| batch.first_seq).collect();
+    assert_eq!(firsts, [0, 3, 104]);
+}
+
+#[test]
+fn packets_that_overtook_others_are_put_in_order() {
+    let (mut rig, mut video) = (Rig::new(Codec::H264), Sender::video(1));
+    video.seq = 65_533;
+    video.send_keyframe(&mut rig, 0);
+    rig.batches();
+    let mut packets: Vec<_> = (0..4u8)
+        .map(|n| video.packet(40, n == 3, &[0x41, 0x9a, n]))
+        .collect();
+    packets.swap(0, 2);
+    packets.push(video.packet(80, true, SLICE));
+    for packet in [4, 0, 1, 2, 3].map(|at| &packets[at]) {
+        rig.feed(Media::Video, packet);
+    }
+    let batches = rig.batches();
+    assert_eq!(batches.len(), 2);
+    assert_eq!(
+        &batches[0].payload[..],
+        [0x41, 0x9a, 0, 0x41, 0x9a, 1, 0x41, 0x9a, 2, 0x41, 0x9a, 3]
+    );
+    assert_eq!((batches[0].first_seq, batches[1].first_seq), (2, 6));
+    assert_eq!(rig.counters.leg_drops.value(), 0);
+}
+
+#[test]
+fn a_new_run_does_not_wait_for_the_holes_of_the_old_one() {
+    let (mut rig, mut video) = (Rig::new(Codec::H264), Sender::video(1));
+    video.send_keyframe(&mut rig, 0);
+    video.packet(40, false, SLICE);
+    video.send(&mut rig, 40, true, SLICE);
+    rig.now += std::time::Duration::from_millis(300); // the timer was late
+    Sender::video(2).send_keyframe(&mut rig, 0);
+    let firsts: Vec<_> = rig.batches().iter().map(|batch| batch.first_seq).collect();
+    assert_eq!(firsts, [0, 3, 4]);
 }
 
 #[test]

@@ -145,6 +145,21 @@ fn a_run_that_never_shows_a_key_frame_is_named_after_two_seconds() {
 }
 
 #[test]
+fn a_run_let_in_without_its_first_key_frame_may_take_longer() {
+    let (mut rig, mut first, mut second) =
+        (Rig::new(Codec::H264), Sender::video(1), Sender::video(2));
+    first.send_keyframe(&mut rig, 0);
+    second.send_keyframe(&mut rig, 0);
+    for frame in 1..200 {
+        rig.pass_ms(40);
+        second.send(&mut rig, frame * 40, true, SLICE);
+    }
+    second.send_keyframe(&mut rig, 8000);
+    assert!(rig.warnings().is_empty());
+    assert_eq!(rig.batches().len(), 2);
+}
+
+#[test]
 fn b_frames_are_named_once_and_passed_on() {
     let (mut rig, mut video) = (Rig::new(Codec::H264), Sender::video(1));
     video.send_keyframe(&mut rig, 0);
