@@ -1,5 +1,7 @@
 //! Who may send: wrong kinds, foreigners, second SSRCs, bytes that are nothing.
 
+use proptest::prelude::*;
+
 use super::rig::{AUDIO_PT, OPUS, Rig, SLICE, Sender, VIDEO_PT};
 use crate::events::EventKind;
 use crate::rtp::Media;
@@ -139,4 +141,52 @@ fn bytes_that_are_no_rtp_are_counted() {
     assert_eq!(rig.counters.leg_malformed.value(), 5);
     assert_eq!(rig.counters.leg_drops.value(), 5);
     assert_eq!(rig.counters.leg_packets_in.value(), 0);
+}
+
+/// What a random sender does: which leg, which of three SSRCs, how far its numbers jump, what it carries.
+fn step() -> impl Strategy<Value = (bool, usize, u16, i64, bool, Vec<u8>, u64)> {
+    let payload = prop_oneof![
+        Just(super::rig::PARAMS.to_vec()),
+        Just(super::rig::IDR.to_vec()),
+        Just(SLICE.to_vec()),
+        Just(OPUS.to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..40),
+    ];
+    let jump = prop_oneof![8 => Just(0u16), 2 => 0u16..20, 1 => any::<u16>()];
+    let time = prop_oneof![4 => Just(0i64), 4 => Just(40), 1 => any::<i32>().prop_map(i64::from)];
+    (
+        any::<bool>(),
+        0usize..3,
+        jump,
+        time,
+        any::<bool>(),
+        payload,
+        0u64..300,
+    )
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_batches_follow_each_other(steps in proptest::collection::vec(step(), 0..80)) {
+        let mut rig = Rig::new(Codec::H264);
+        let mut senders = [1, 2, 3].map(|ssrc| [Sender::video(ssrc), Sender::audio(ssrc)]);
+        let mut pts_ms = 0;
+        for (audio, who, jump, time, marker, payload, wait_ms) in steps {
+            let sender = &mut senders[who][usize::from(audio)];
+            sender.seq = sender.seq.wrapping_add(jump);
+            pts_ms += time;
+            sender.send(&mut rig, pts_ms, marker, &payload);
+            rig.ingest.datagram(None, &payload, rig.now);
+            rig.pass_ms(wait_ms / 3);
+        }
+        rig.pass_ms(1);
+        let mut next = [0, 0];
+        for batch in rig.batches() {
+            prop_assert!(!batch.packets.is_empty() && batch.packets.len() <= 64);
+            prop_assert!(batch.first_seq >= next[batch.media as usize]);
+            next[batch.media as usize] = batch.first_seq + batch.packets.len() as u64;
+            let bytes: usize = batch.packets.iter().map(|span| batch.payload_of(span).len()).sum();
+            prop_assert_eq!(bytes, batch.payload.len());
+        }
+    }
 }

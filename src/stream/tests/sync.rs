@@ -57,6 +57,34 @@ fn video_may_come_first_and_a_days_old_start_time_is_as_good() {
 }
 
 #[test]
+fn times_beyond_a_turn_of_the_video_clock_are_told_by_the_audio() {
+    // `-copyts`: seven hours are past half a turn of 32 bits at 90 kHz, not at 48 kHz.
+    let (mut rig, mut video, mut audio) =
+        (Rig::new(Codec::H264), Sender::video(1), Sender::audio(2));
+    let pts_ms = 7 * 3_600_000;
+    audio.send_report(&mut rig, T0_US + 5_000_000);
+    audio.send(&mut rig, pts_ms, true, OPUS);
+    audio.send(&mut rig, pts_ms + 20, true, OPUS);
+    rig.pass_ms(100);
+    video.send_report(&mut rig, T0_US + 5_000_000);
+    video.send_keyframe(&mut rig, pts_ms + 40);
+    assert_eq!(apart(&rig, 40, 0), 0);
+}
+
+#[test]
+fn a_report_that_makes_no_sense_leaves_the_arrival() {
+    let (mut rig, mut video, mut audio) =
+        (Rig::new(Codec::H264), Sender::video(1), Sender::audio(2));
+    video.send_report(&mut rig, T0_US);
+    video.send_keyframe(&mut rig, 0);
+    rig.pass_ms(50);
+    audio.send_report(&mut rig, T0_US);
+    audio.send(&mut rig, 4_000_000, true, OPUS);
+    audio.send(&mut rig, 4_000_020, true, OPUS);
+    assert_eq!(apart(&rig, 0, 50), 0);
+}
+
+#[test]
 fn a_medium_that_died_before_it_spoke_does_not_join_the_wrong_run() {
     let mut rig = Rig::new(Codec::H264);
     let mut dead = Sender::video(1);
