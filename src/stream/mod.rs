@@ -9,9 +9,14 @@ mod line;
 mod meter;
 mod params;
 pub mod registry;
+mod reorder;
 mod report;
 mod track;
 mod verify;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -213,7 +218,10 @@ impl Stream {
             return;
         }
         self.set_live(false);
-        self.info.send_modify(|info| info.ended = true);
+        self.info.send_modify(|info| {
+            info.ended = true;
+            info.live = false;
+        });
     }
 
     /// Numbers for `stats_json`: bitrate, key-frame interval, restarts, packets.
@@ -249,10 +257,11 @@ impl Stream {
     fn set_origin(&self, origin: Instant) {
         self.origin.get_or_init(|| {
             let (instant, wall) = self.clock;
-            match origin.checked_duration_since(instant) {
-                Some(after) => wall + after,
-                None => wall - instant.saturating_duration_since(origin),
-            }
+            let shifted = match origin.checked_duration_since(instant) {
+                Some(after) => wall.checked_add(after),
+                None => wall.checked_sub(instant.saturating_duration_since(origin)),
+            };
+            shifted.unwrap_or(wall)
         });
     }
 
@@ -268,9 +277,9 @@ impl Stream {
 
     /// Raises STREAM_ACTIVE or STREAM_INACTIVE where that changes something.
     fn set_live(&self, live: bool) {
-        let changed = self
-            .info
-            .send_if_modified(|info| std::mem::replace(&mut info.live, live) != live);
+        let changed = self.info.send_if_modified(|info| {
+            !info.ended && std::mem::replace(&mut info.live, live) != live
+        });
         if !changed {
             return;
         }

@@ -11,12 +11,15 @@ use crate::rtp::codec::{Codec, NotThisCodec, PayloadFacts, inspect, opus};
 
 /// A run that proves nothing for so long, in so many packets, is not what it should be.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same for a run that was not heard from its beginning: long groups of pictures are its right.
+const PATIENCE_LATE: Duration = Duration::from_secs(15);
 const PATIENCE_PACKETS: u64 = 10;
 
 /// What one run has shown so far.
 #[derive(Debug)]
 pub(super) struct Verifier {
     codec: Codec,
+    patience: Duration,
     verified: bool,
     /// A packet did not parse: the run is taken for another codec until it proves itself.
     pub(super) mismatch: bool,
@@ -50,9 +53,10 @@ pub(super) enum Start {
 }
 
 impl Verifier {
-    pub(super) fn new(codec: Codec) -> Self {
+    pub(super) fn new(codec: Codec, late: bool) -> Self {
         Self {
             codec,
+            patience: if late { PATIENCE_LATE } else { PATIENCE },
             verified: false,
             mismatch: false,
             since: None,
@@ -127,7 +131,7 @@ impl Verifier {
             && self.packets >= PATIENCE_PACKETS
             && self
                 .since
-                .is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE)
+                .is_some_and(|since| now.saturating_duration_since(since) >= self.patience)
     }
 
     fn start(&mut self, facts: &PayloadFacts) -> Start {
