@@ -149,7 +149,7 @@ fn oversized_bodies_are_413() {
     settings.http_body_max = 1000;
     let subsystem = subsystem(settings);
     let port = listen(&subsystem);
-    let head = "POST /whep/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\n";
+    let head = "POST /whep/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/sdp\r\n";
     let sized = raw(
         port,
         format!("{head}Content-Length: 1001\r\n\r\n{}", "a".repeat(1001)).as_bytes(),
@@ -203,7 +203,9 @@ fn slow_clients_are_cut_off_and_hold_nobody_up() {
 
 #[test]
 fn garbage_is_answered_or_dropped_and_the_next_client_served() {
-    let subsystem = subsystem(settings());
+    let mut settings = settings();
+    settings.http_timeout = Duration::from_millis(500);
+    let subsystem = subsystem(settings);
     let port = listen(&subsystem);
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(100_000));
     for garbage in [

@@ -204,7 +204,6 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(self.signal.settings.http_timeout)
             .max_buf_size(HEAD_MAX)
-            .half_close(true)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {

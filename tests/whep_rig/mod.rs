@@ -14,10 +14,10 @@ use corertc::signal::auth::AuthHook;
 use corertc::subsystem::{Hooks, Subsystem};
 use http::{Request, Response};
 
-pub const OFFER: &str = include_str!("../../src/sdp/testdata/chromium.sdp");
+pub(crate) const OFFER: &str = include_str!("../../src/sdp/testdata/chromium.sdp");
 
 /// The documented defaults, with loopback announced.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         enable: true,
         announce: vec!["127.0.0.1".parse().expect("an address")],
@@ -51,11 +51,11 @@ pub fn settings() -> Settings {
     }
 }
 
-pub fn subsystem(settings: Settings) -> Arc<Subsystem> {
+pub(crate) fn subsystem(settings: Settings) -> Arc<Subsystem> {
     with_auth(settings, Arc::new(|_| None))
 }
 
-pub fn with_auth(settings: Settings, auth: AuthHook) -> Arc<Subsystem> {
+pub(crate) fn with_auth(settings: Settings, auth: AuthHook) -> Arc<Subsystem> {
     let hooks = Hooks {
         teardown: Arc::new(|_| {}),
         whip_teardown: Arc::new(|_| {}),
@@ -65,7 +65,7 @@ pub fn with_auth(settings: Settings, auth: AuthHook) -> Arc<Subsystem> {
 }
 
 /// Feeds a process's legs with VP8 key frames and Opus until dropped.
-pub struct Feed {
+pub(crate) struct Feed {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -80,7 +80,7 @@ impl Drop for Feed {
 }
 
 /// Starts process `id` (VP8 and Opus) and feeds the kinds asked for.
-pub fn fed(subsystem: &Subsystem, id: &str, video: bool, audio: bool) -> Feed {
+pub(crate) fn fed(subsystem: &Subsystem, id: &str, video: bool, audio: bool) -> Feed {
     let process = ProcessSettings {
         video_codec: VideoCodec::Encode(Codec::Vp8),
         ..ProcessSettings::default()
@@ -131,19 +131,19 @@ fn packet(kind: u32, payload_type: u8, seq: u16) -> Vec<u8> {
 }
 
 /// One request through `http_handle`.
-pub fn send(subsystem: &Subsystem, request: Request<Bytes>) -> Response<Bytes> {
+pub(crate) fn send(subsystem: &Subsystem, request: Request<Bytes>) -> Response<Bytes> {
     subsystem
         .http_handle(request, "192.0.2.9:1234", Duration::ZERO)
         .expect("an answer")
 }
 
 /// A POST of an offer to the endpoint of `id`, to be refined.
-pub fn post(path: &str) -> http::request::Builder {
+pub(crate) fn post(path: &str) -> http::request::Builder {
     Request::post(path).header("Content-Type", "application/sdp")
 }
 
 /// POSTs Chromium's offer.
-pub fn play(subsystem: &Subsystem, path: &str) -> Response<Bytes> {
+pub(crate) fn play(subsystem: &Subsystem, path: &str) -> Response<Bytes> {
     send(
         subsystem,
         post(path).body(Bytes::from(OFFER)).expect("a request"),
@@ -151,13 +151,13 @@ pub fn play(subsystem: &Subsystem, path: &str) -> Response<Bytes> {
 }
 
 /// Sends a request without body.
-pub fn call(subsystem: &Subsystem, method: &str, path: &str) -> Response<Bytes> {
+pub(crate) fn call(subsystem: &Subsystem, method: &str, path: &str) -> Response<Bytes> {
     let request = Request::builder().method(method).uri(path);
     send(subsystem, request.body(Bytes::new()).expect("a request"))
 }
 
 /// POSTs until the stream plays: its first packets take a moment.
-pub fn play_once_live(subsystem: &Subsystem, path: &str) -> Response<Bytes> {
+pub(crate) fn play_once_live(subsystem: &Subsystem, path: &str) -> Response<Bytes> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let response = play(subsystem, path);
@@ -170,7 +170,7 @@ pub fn play_once_live(subsystem: &Subsystem, path: &str) -> Response<Bytes> {
 }
 
 /// A header's text, empty where there is none.
-pub fn header<'a>(response: &'a Response<Bytes>, name: &str) -> &'a str {
+pub(crate) fn header<'a>(response: &'a Response<Bytes>, name: &str) -> &'a str {
     response
         .headers()
         .get(name)
@@ -178,7 +178,7 @@ pub fn header<'a>(response: &'a Response<Bytes>, name: &str) -> &'a str {
 }
 
 /// Asserts an error answer: its status, and that it is problem+json which names `word` and is readable across origins.
-pub fn assert_problem(response: &Response<Bytes>, status: u16, word: &str) {
+pub(crate) fn assert_problem(response: &Response<Bytes>, status: u16, word: &str) {
     assert_eq!(response.status(), status, "{response:?}");
     assert_eq!(header(response, "content-type"), "application/problem+json");
     assert_eq!(header(response, "access-control-allow-origin"), "*");
