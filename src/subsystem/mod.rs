@@ -3,7 +3,11 @@
 mod claims;
 mod close;
 mod deadline;
+#[cfg(test)]
+mod ending_tests;
 mod errors;
+#[cfg(test)]
+mod fake_world;
 mod gate;
 mod processes;
 mod report;
