@@ -1,18 +1,28 @@
 //! HTTP in front of `signal`: router, CORS, pages, the library's own listener, and requests a host passes in.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use crate::signal::Signal;
 
-// SHIM of the leg helper: the signal helper's functions take this place.
+// SHIM of the leg helper, with the signatures of the signal helper's real ones: those take this file's place.
+
+/// Shim.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Shim.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ListenError(pub String);
+#[allow(missing_docs)]
+pub enum HttpError {
+    #[error("{0}")]
+    Io(String),
+    #[error("{0}")]
+    Tls(String),
+}
 
 /// Shim.
 pub struct Listener {}
@@ -21,15 +31,23 @@ impl Listener {
     /// Shim.
     pub fn bind(
         signal: Signal,
+        metrics: MetricsText,
         addr: SocketAddr,
-        handle: &Handle,
-    ) -> Result<(Self, u16), ListenError> {
-        let _ = (signal, addr, handle);
+        runtime: &Handle,
+    ) -> Result<Self, HttpError> {
+        let _ = (signal, metrics, addr, runtime);
         todo!()
     }
 
     /// Shim.
-    pub fn shutdown(self) {
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        todo!()
+    }
+
+    /// Shim.
+    pub fn close(self, timeout: Duration) {
+        let _ = timeout;
         todo!()
     }
 }
@@ -37,9 +55,10 @@ impl Listener {
 /// Shim.
 pub async fn answer(
     signal: &Signal,
+    metrics: &MetricsText,
     request: ::http::Request<Bytes>,
     remote_addr: String,
 ) -> ::http::Response<Bytes> {
-    let _ = (signal, request, remote_addr);
+    let _ = (signal, metrics, request, remote_addr);
     todo!()
 }

@@ -15,13 +15,14 @@ use crate::stream::Expectation;
 
 type Hook = Arc<dyn Fn(&str) + Send + Sync>;
 type Log = Arc<Mutex<Vec<String>>>;
+type Timer = Box<dyn FnOnce() + Send>;
 
 /// Shared with the test.
 #[derive(Clone)]
 pub(super) struct Handles {
     log: Log,
     hook: Arc<Mutex<Option<Hook>>>,
-    timers: Arc<Mutex<Vec<Box<dyn FnOnce() + Send>>>>,
+    timers: Arc<Mutex<Vec<Timer>>>,
 }
 
 pub(super) struct Fake {
