@@ -77,11 +77,7 @@ fn pointers_and_the_stride_are_checked() {
     let mut leg: corertc_leg = describe(&leg("corertc_video", &[]));
     let mut len = 9;
     let len = &raw mut len;
-<<<<<<< HEAD
-    let null: *mut std::ffi::c_void = std::ptr::null_mut();
-=======
     let null = std::ptr::null_mut::<std::ffi::c_void>();
->>>>>>> h-ffi
     let fault = |legs, argv| Legs::new(legs, argv).err().map(|e| e.to_string());
     leg.size = size_of::<corertc_leg>();
     let one = &raw mut leg;
