@@ -13,6 +13,7 @@ mod reorder;
 mod report;
 mod track;
 mod verify;
+mod warnings;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
