@@ -13,6 +13,7 @@ mod reorder;
 mod report;
 mod track;
 mod verify;
+mod warnings;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -246,6 +247,8 @@ impl Stream {
         self.events.warn(&self.id, code, detail);
     }
 
+    /// Every closed batch passes here and nowhere else: what keeps batches (a GOP cache, a ring for repairs) sits in front
+    /// of the sinks.
     fn deliver(&self, batch: &Arc<FrameBatch>) {
         let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
         for sink in sinks.iter() {

@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use serde_json::json;
-
 use super::batch::FrameBatch;
 use super::gate::{Admission, Gate};
 use super::gather::{Closed, Gather};
@@ -12,6 +10,7 @@ use super::params::ParameterSets;
 use super::reorder::{Early, Reorder};
 use super::report::Reports;
 use super::verify::{Start, Verifier};
+use super::warnings::Warnings;
 use super::{Stream, TrackExpectation};
 use crate::rtp::Media;
 use crate::rtp::codec::vp8::PictureLine;
@@ -46,15 +45,7 @@ pub(super) struct Track {
     /// The sender's sequence number that went out last, within this run.
     last_sent: Option<u64>,
     runs: u64,
-    warned: Warned,
-}
-
-/// Warnings given already: once per run the first, once per stream the others.
-#[derive(Default)]
-struct Warned {
-    mismatch: bool,
-    parameter_sets: bool,
-    b_frames: bool,
+    warnings: Warnings,
 }
 
 impl Track {
@@ -75,7 +66,7 @@ impl Track {
             next_seq: 0,
             last_sent: None,
             runs: 0,
-            warned: Warned::default(),
+            warnings: Warnings::new(media, expected),
         }
     }
 
@@ -130,10 +121,9 @@ impl Track {
 
     /// Does what is due.
     pub(super) fn handle_timeout(&mut self, now: Instant, around: &mut Around<'_>) {
-        if self.reorder.gives_up_at().is_some_and(|at| at <= now) {
-            if let Some(last) = self.give_up_hole(now, around) {
-                self.gate.reached(last);
-            }
+        let given_up = self.reorder.gives_up_at().is_some_and(|at| at <= now);
+        if given_up && let Some(last) = self.give_up_hole(now, around) {
+            self.gate.reached(last);
         }
         if self.gather.closes_at().is_some_and(|at| at <= now) {
             self.close(now, around);
@@ -183,7 +173,7 @@ impl Track {
         self.params = ParameterSets::default();
         self.pictures.new_run();
         self.last_sent = None;
-        self.warned.mismatch = false;
+        self.warnings.new_run();
         self.runs += 1;
     }
 
@@ -198,10 +188,8 @@ impl Track {
             self.drop_unproven(around.stream);
         }
         self.verifier.next_frame();
-        if !forwards && self.media == Media::Video && !self.warned.b_frames {
-            self.warned.b_frames = true;
-            let detail = json!({ "media": self.media.name(), "codec": self.expected.codec.name() });
-            around.stream.warn("b_frames", detail);
+        if !forwards && self.media == Media::Video && self.verifier.is_verified() {
+            self.warnings.b_frames(around.stream);
         }
     }
 
@@ -222,7 +210,7 @@ impl Track {
                 around.stream.counters().leg_drops.inc();
                 if !self.verifier.is_verified() {
                     self.drop_unproven(around.stream);
-                    self.warn_mismatch(why.0, around.stream);
+                    self.warnings.mismatch(why.0, around.stream);
                 }
                 return;
             }
@@ -266,7 +254,7 @@ impl Track {
                 self.verifier.completed();
                 self.prepend_params = true;
             }
-            Start::BareKeyframe => self.warn_parameter_sets(stream),
+            Start::BareKeyframe => self.warnings.parameter_sets(stream),
         }
     }
 
@@ -361,32 +349,11 @@ impl Track {
     fn warn_unproven(&mut self, stream: &Stream) {
         let needs_sets = matches!(self.expected.codec, Codec::H264 | Codec::H265 | Codec::Av1);
         if needs_sets && !self.verifier.mismatch {
-            self.warn_parameter_sets(stream);
+            self.warnings.parameter_sets(stream);
         } else {
             self.verifier.mismatch = true;
-            self.warn_mismatch("no key frame of this codec came", stream);
-        }
-    }
-
-    fn warn_parameter_sets(&mut self, stream: &Stream) {
-        if !self.warned.parameter_sets {
-            self.warned.parameter_sets = true;
-            let detail = json!({ "media": self.media.name(), "codec": self.expected.codec.name() });
-            stream.warn("no_parameter_sets", detail);
-        }
-    }
-
-    fn warn_mismatch(&mut self, seen: &str, stream: &Stream) {
-        if !self.warned.mismatch {
-            self.warned.mismatch = true;
-            stream.set_track(self.media, None);
-            let detail = json!({
-                "media": self.media.name(),
-                "expected": self.expected.codec.name(),
-                "copied": self.expected.copied,
-                "seen": seen,
-            });
-            stream.warn("codec_mismatch", detail);
+            self.warnings
+                .mismatch("no key frame of this codec came", stream);
         }
     }
 }

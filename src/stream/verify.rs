@@ -74,7 +74,7 @@ impl Verifier {
 
     /// The frame is complete (or the batch that began it): true where it proves the codec.
     pub(super) fn frame_closed(&mut self) -> bool {
-        self.verified |= self.codec != Codec::Opus && self.unit.keyframe && !self.unit.refused;
+        self.verified |= self.codec != Codec::Opus && self.unit.keyframe;
         self.verified
     }
 
@@ -93,17 +93,7 @@ impl Verifier {
     ) -> Result<(PayloadFacts, Start), NotThisCodec> {
         self.packets += 1;
         self.since.get_or_insert(now);
-        let facts = inspect(self.codec, payload).and_then(|facts| {
-            if !self.verified {
-                self.consistent(seq, timestamp, payload, &facts)?;
-            }
-            Ok(facts)
-        });
-        let facts = match facts {
-            Ok(facts) if self.unit.refused && !self.verified => {
-                let _ = facts;
-                return Err(NotThisCodec("rest of a refused frame"));
-            }
+        let facts = match self.parse(seq, timestamp, payload) {
             Ok(facts) => facts,
             Err(error) => {
                 self.unit.refused = true;
@@ -112,6 +102,9 @@ impl Verifier {
                 return Err(error);
             }
         };
+        if self.unit.refused && !self.verified {
+            return Err(NotThisCodec("rest of a refused frame"));
+        }
         if facts.profile_level_id.is_some() {
             self.profile_level_id = facts.profile_level_id;
         }
@@ -132,6 +125,19 @@ impl Verifier {
             && self
                 .since
                 .is_some_and(|since| now.saturating_duration_since(since) >= self.patience)
+    }
+
+    fn parse(
+        &mut self,
+        seq: u64,
+        timestamp: u32,
+        payload: &[u8],
+    ) -> Result<PayloadFacts, NotThisCodec> {
+        let facts = inspect(self.codec, payload)?;
+        if !self.verified {
+            self.consistent(seq, timestamp, payload, &facts)?;
+        }
+        Ok(facts)
     }
 
     fn start(&mut self, facts: &PayloadFacts) -> Start {
