@@ -20,10 +20,10 @@ pub fn play_role() {
     if mark != ROLE {
         return;
     }
-    if let Some(core) = core.parse().ok().filter(|_| host::cores() > 1) {
-        if let Err(error) = host::pin(core) {
-            eprintln!("{role}: not pinned: {error}");
-        }
+    if let Some(core) = core.parse().ok().filter(|_| host::cores() > 1)
+        && let Err(error) = host::pin(core)
+    {
+        eprintln!("{role}: not pinned: {error}");
     }
     let outcome = match role.as_str() {
         "viewers" => run::viewers(),

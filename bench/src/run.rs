@@ -42,6 +42,8 @@ pub struct Figures {
     pub cpu_us: u64,
     /// Resident memory.
     pub rss_kib: u64,
+    /// Open descriptors.
+    pub fds: u64,
 }
 
 /// A server process, a process with its viewers and its feed.
@@ -81,6 +83,7 @@ impl Rig {
         Ok(Figures {
             cpu_us: answer["cpu_us"].as_u64().unwrap_or_default(),
             rss_kib: answer["rss_kib"].as_u64().unwrap_or_default(),
+            fds: answer["fds"].as_u64().unwrap_or_default(),
         })
     }
 

@@ -69,13 +69,19 @@ impl Ingest {
     /// When [`Ingest::handle_timeout`] wants to be called (1 ms of silence closes a batch; a silence ends liveness).
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        let closes = self.tracks.iter().flatten().filter_map(Track::closes_at);
+        if self.stream.has_ended() {
+            return None;
+        }
+        let due = self.tracks.iter().flatten().filter_map(Track::due);
         let silent = self.last_out.map(|last| last + ALIVE);
-        closes.chain(silent).chain(self.rates.due()).min()
+        due.chain(silent).chain(self.rates.due()).min()
     }
 
     /// Closes what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.stream.has_ended() {
+            return;
+        }
         for index in 0..self.tracks.len() {
             let (track, mut around) = self.split(index);
             if let Some(track) = track {
@@ -93,7 +99,7 @@ impl Ingest {
     }
 
     fn rtp(&mut self, port: Option<Media>, datagram: &[u8], now: Instant) {
-        let counters = Arc::clone(self.stream.counters());
+        let counters = self.stream.counters();
         let header = match Header::parse(datagram) {
             Ok(header) if !header.payload.is_empty() && datagram.len() <= 0xffff => header,
             _ => return self.malformed(),

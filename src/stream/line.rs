@@ -47,6 +47,7 @@ pub(super) struct Timeline {
 
 #[derive(Debug)]
 struct Segment {
+    number: u64,
     shift_ms: i64,
     /// D stands on a report: a later medium can use its own.
     exact: bool,
@@ -58,6 +59,7 @@ struct Segment {
 #[derive(Debug)]
 pub(super) struct TrackLine {
     media: Media,
+    segment: u64,
     rate: i64,
     last_rtp: u32,
     ticks: i64,
@@ -99,13 +101,14 @@ impl Timeline {
             self.join(track, pts, now)
         } else {
             let pts = pts.unwrap_or(0);
-            self.begin(pts * 1_000_000 / track.rate, now_us, report.is_some());
+            self.begin(to_us(pts, track.rate), now_us, report.is_some());
             pts + self.shift_ms() * track.rate / 1000
         };
         // Never back behind what viewers have seen, even if the two media of a run disagree about its start.
         let ticks = track
             .furthest
             .map_or(ticks, |furthest| ticks.max(furthest + 1));
+        track.segment = self.segment.as_ref().map_or(0, |segment| segment.number);
         track.last_rtp = rtp;
         track.ticks = ticks;
         self.note(track, now);
@@ -124,9 +127,14 @@ impl Timeline {
         let earliest_us = pts_us - pts_us.clamp(0, HEAD_START_US);
         let mut shift_us = now_us - pts_us;
         if let Some(furthest_us) = self.furthest_us {
-            shift_us = shift_us.max(furthest_us + 1000 - earliest_us);
+            shift_us = shift_us.max(furthest_us.saturating_add(1000 - earliest_us));
         }
+        let number = self
+            .segment
+            .as_ref()
+            .map_or(1, |segment| segment.number + 1);
         self.segment = Some(Segment {
+            number,
             shift_ms: (shift_us + 999).div_euclid(1000),
             exact,
             latest: [None; 2],
@@ -145,18 +153,19 @@ impl Timeline {
         let shift = segment.shift_ms * track.rate / 1000;
         if let Some(pts) = pts.filter(|_| segment.exact) {
             // A pts is known modulo 2^32 ticks only: 13 h of video, 24 h of audio. The other medium tells which.
-            let near = other_us * track.rate / 1_000_000 - shift;
+            let near = to_ticks(other_us, track.rate) - shift;
             let turns = (near - pts + (1 << 31)).div_euclid(1 << 32);
             let pts = pts + turns * (1 << 32);
-            if ((pts - near) * 1_000_000 / track.rate).abs() <= MAX_APART_US {
+            if to_us(pts - near, track.rate).abs() <= MAX_APART_US {
                 return pts + shift;
             }
         }
-        (other_us + micros_since(other_at, now)) * track.rate / 1_000_000
+        to_ticks(other_us + micros_since(other_at, now), track.rate)
     }
 
     fn pts(&self, rate: i64, rtp: u32, report: SenderReport) -> i64 {
-        let elapsed = i128::from(report.wall_us - self.start_time_us) * i128::from(rate);
+        let elapsed_us = i128::from(report.wall_us) - i128::from(self.start_time_us);
+        let elapsed = elapsed_us * i128::from(rate);
         let base = report
             .rtp
             .wrapping_sub((elapsed + 500_000).div_euclid(1_000_000) as u32);
@@ -164,10 +173,12 @@ impl Timeline {
     }
 
     fn note(&mut self, track: &mut TrackLine, now: Instant) {
-        let at_us = track.ticks * 1_000_000 / track.rate;
+        let at_us = to_us(track.ticks, track.rate);
         track.furthest = track.furthest.max(Some(track.ticks));
         self.furthest_us = self.furthest_us.max(Some(at_us));
-        if let Some(segment) = &mut self.segment {
+        // What an older run still sends says nothing about this segment.
+        let current = self.segment.as_mut();
+        if let Some(segment) = current.filter(|segment| segment.number == track.segment) {
             segment.latest[track.media as usize] = Some((at_us, now));
         }
     }
@@ -181,6 +192,7 @@ impl TrackLine {
     pub(super) fn new(media: Media, clock_rate: u32) -> Self {
         Self {
             media,
+            segment: 0,
             rate: i64::from(clock_rate),
             last_rtp: 0,
             ticks: 0,
@@ -194,6 +206,20 @@ impl TrackLine {
     }
 }
 
+/// Ticks of a hostile sender may run far; a place beyond a thousand years is cut to that.
+fn bounded(value: i128) -> i64 {
+    const LIMIT: i64 = 1 << 55;
+    i64::try_from(value).map_or(LIMIT, |value| value.clamp(-LIMIT, LIMIT))
+}
+
+fn to_us(ticks: i64, rate: i64) -> i64 {
+    bounded(i128::from(ticks) * 1_000_000 / i128::from(rate))
+}
+
+fn to_ticks(us: i64, rate: i64) -> i64 {
+    bounded(i128::from(us) * i128::from(rate) / 1_000_000)
+}
+
 fn other(media: Media) -> usize {
     1 - media as usize
 }
@@ -201,7 +227,3 @@ fn other(media: Media) -> usize {
 fn micros_since(earlier: Instant, later: Instant) -> i64 {
     i64::try_from(later.saturating_duration_since(earlier).as_micros()).unwrap_or(i64::MAX)
 }
-
-#[cfg(test)]
-#[path = "line_tests.rs"]
-mod tests;

@@ -9,9 +9,15 @@ mod line;
 mod meter;
 mod params;
 pub mod registry;
+mod reorder;
 mod report;
 mod track;
 mod verify;
+mod warnings;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -213,7 +219,10 @@ impl Stream {
             return;
         }
         self.set_live(false);
-        self.info.send_modify(|info| info.ended = true);
+        self.info.send_modify(|info| {
+            info.ended = true;
+            info.live = false;
+        });
     }
 
     /// Numbers for `stats_json`: bitrate, key-frame interval, restarts, packets.
@@ -238,6 +247,8 @@ impl Stream {
         self.events.warn(&self.id, code, detail);
     }
 
+    /// Every closed batch passes here and nowhere else: what keeps batches (a GOP cache, a ring for repairs) sits in front
+    /// of the sinks.
     fn deliver(&self, batch: &Arc<FrameBatch>) {
         let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
         for sink in sinks.iter() {
@@ -249,10 +260,11 @@ impl Stream {
     fn set_origin(&self, origin: Instant) {
         self.origin.get_or_init(|| {
             let (instant, wall) = self.clock;
-            match origin.checked_duration_since(instant) {
-                Some(after) => wall + after,
-                None => wall - instant.saturating_duration_since(origin),
-            }
+            let shifted = match origin.checked_duration_since(instant) {
+                Some(after) => wall.checked_add(after),
+                None => wall.checked_sub(instant.saturating_duration_since(origin)),
+            };
+            shifted.unwrap_or(wall)
         });
     }
 
@@ -268,9 +280,9 @@ impl Stream {
 
     /// Raises STREAM_ACTIVE or STREAM_INACTIVE where that changes something.
     fn set_live(&self, live: bool) {
-        let changed = self
-            .info
-            .send_if_modified(|info| std::mem::replace(&mut info.live, live) != live);
+        let changed = self.info.send_if_modified(|info| {
+            !info.ended && std::mem::replace(&mut info.live, live) != live
+        });
         if !changed {
             return;
         }

@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
-use serde_json::json;
-
 use super::batch::FrameBatch;
 use super::gate::{Admission, Gate};
 use super::gather::{Closed, Gather};
 use super::line::{Timeline, TrackLine};
 use super::params::ParameterSets;
+use super::reorder::{Early, Reorder};
 use super::report::Reports;
 use super::verify::{Start, Verifier};
+use super::warnings::Warnings;
 use super::{Stream, TrackExpectation};
 use crate::rtp::Media;
 use crate::rtp::codec::vp8::PictureLine;
@@ -39,19 +39,13 @@ pub(super) struct Track {
     prepend_params: bool,
     pictures: PictureLine,
     held: Vec<Closed>,
+    reorder: Reorder,
+    refused_ssrc: Option<u32>,
     next_seq: u64,
     /// The sender's sequence number that went out last, within this run.
     last_sent: Option<u64>,
     runs: u64,
-    warned: Warned,
-}
-
-/// Warnings given already: once per run the first, once per stream the others.
-#[derive(Default)]
-struct Warned {
-    mismatch: bool,
-    parameter_sets: bool,
-    b_frames: bool,
+    warnings: Warnings,
 }
 
 impl Track {
@@ -61,16 +55,18 @@ impl Track {
             expected,
             gate: Gate::default(),
             line: TrackLine::new(media, expected.codec.clock_rate()),
-            verifier: Verifier::new(expected.codec),
+            verifier: Verifier::new(expected.codec, false),
             gather: Gather::default(),
             params: ParameterSets::default(),
             prepend_params: false,
             pictures: PictureLine::default(),
             held: Vec::new(),
+            reorder: Reorder::default(),
+            refused_ssrc: None,
             next_seq: 0,
             last_sent: None,
             runs: 0,
-            warned: Warned::default(),
+            warnings: Warnings::new(media, expected),
         }
     }
 
@@ -83,39 +79,85 @@ impl Track {
         around: &mut Around<'_>,
     ) -> bool {
         let counters = around.stream.counters();
-        let (seq, new_run) = match self.gate.admit(header.ssrc, header.seq, now) {
-            Admission::InOrder { seq } => (seq, false),
-            Admission::NewRun { seq } => (seq, true),
+        match self.gate.admit(header.ssrc, header.seq, now) {
+            Admission::InOrder { seq } => {
+                if self.reorder.waits_before(seq) {
+                    self.give_up_hole(now, around);
+                }
+                self.step(seq, header, payload, now, around);
+                self.caught_up(now, around);
+            }
+            Admission::Early { seq } => {
+                let early = Early {
+                    seq,
+                    header: header.clone(),
+                    payload: payload.into(),
+                };
+                if !self.reorder.hold(early, now) {
+                    counters.leg_drops.inc();
+                }
+            }
+            Admission::NewRun { seq } => {
+                self.give_up_hole(now, around);
+                self.begin_run(header, now, around);
+                self.take(seq, header, payload, now, around);
+                return self.runs > 1;
+            }
             Admission::SecondSsrc => {
                 counters.leg_second_ssrc.inc();
                 counters.leg_drops.inc();
-                return false;
+                self.refused_ssrc = Some(header.ssrc);
             }
-            Admission::Stale => {
-                counters.leg_drops.inc();
-                return false;
-            }
-        };
-        around.stream.meter().took(payload.len());
-        if new_run {
-            self.begin_run(header, now, around);
-        } else {
-            self.advance(header.timestamp, now, around);
+            Admission::Stale => counters.leg_drops.inc(),
         }
-        self.check_and_gather(seq, header, payload, now, around);
-        new_run && self.runs > 1
+        false
     }
 
-    /// When silence closes the open batch.
-    pub(super) fn closes_at(&self) -> Option<Instant> {
-        self.gather.closes_at()
+    /// When silence closes the open batch, or a hole is given up.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let hole = self.reorder.gives_up_at();
+        self.gather.closes_at().into_iter().chain(hole).min()
     }
 
-    /// Closes the open batch where it is due.
+    /// Does what is due.
     pub(super) fn handle_timeout(&mut self, now: Instant, around: &mut Around<'_>) {
-        if self.closes_at().is_some_and(|at| at <= now) {
+        let given_up = self.reorder.gives_up_at().is_some_and(|at| at <= now);
+        if given_up && let Some(last) = self.give_up_hole(now, around) {
+            self.gate.reached(last);
+        }
+        if self.gather.closes_at().is_some_and(|at| at <= now) {
             self.close(now, around);
         }
+    }
+
+    /// Packets that waited for the one just taken.
+    fn caught_up(&mut self, now: Instant, around: &mut Around<'_>) {
+        while let Some(early) = self.gate.next_seq().and_then(|seq| self.reorder.take(seq)) {
+            self.gate.reached(early.seq);
+            self.step(early.seq, &early.header, &early.payload, now, around);
+        }
+    }
+
+    /// Takes what waits behind a hole that is given up; the last sequence number of it.
+    fn give_up_hole(&mut self, now: Instant, around: &mut Around<'_>) -> Option<u64> {
+        let mut last = None;
+        for early in self.reorder.take_all() {
+            last = Some(early.seq);
+            self.step(early.seq, &early.header, &early.payload, now, around);
+        }
+        last
+    }
+
+    fn step(
+        &mut self,
+        seq: u64,
+        header: &Header,
+        payload: &[u8],
+        now: Instant,
+        around: &mut Around<'_>,
+    ) {
+        self.advance(header.timestamp, now, around);
+        self.take(seq, header, payload, now, around);
     }
 
     fn begin_run(&mut self, header: &Header, now: Instant, around: &mut Around<'_>) {
@@ -125,11 +167,13 @@ impl Track {
         around
             .timeline
             .open_run(&mut self.line, header.timestamp, report, now);
-        self.verifier = Verifier::new(self.expected.codec);
+        // A run that was let in late has lost its first key frame: the next one may be a whole group away.
+        let late = self.refused_ssrc.take() == Some(header.ssrc);
+        self.verifier = Verifier::new(self.expected.codec, late);
         self.params = ParameterSets::default();
         self.pictures.new_run();
         self.last_sent = None;
-        self.warned.mismatch = false;
+        self.warnings.new_run();
         self.runs += 1;
     }
 
@@ -144,14 +188,12 @@ impl Track {
             self.drop_unproven(around.stream);
         }
         self.verifier.next_frame();
-        if !forwards && self.media == Media::Video && !self.warned.b_frames {
-            self.warned.b_frames = true;
-            let detail = json!({ "media": self.media.name(), "codec": self.expected.codec.name() });
-            around.stream.warn("b_frames", detail);
+        if !forwards && self.media == Media::Video && self.verifier.is_verified() {
+            self.warnings.b_frames(around.stream);
         }
     }
 
-    fn check_and_gather(
+    fn take(
         &mut self,
         seq: u64,
         header: &Header,
@@ -159,6 +201,7 @@ impl Track {
         now: Instant,
         around: &mut Around<'_>,
     ) {
+        around.stream.meter().took(payload.len());
         let proven = self.verifier.is_verified();
         let (facts, start) = match self.verifier.packet(seq, header.timestamp, payload, now) {
             Ok(seen) => seen,
@@ -167,7 +210,7 @@ impl Track {
                 around.stream.counters().leg_drops.inc();
                 if !self.verifier.is_verified() {
                     self.drop_unproven(around.stream);
-                    self.warn_mismatch(why.0, around.stream);
+                    self.warnings.mismatch(why.0, around.stream);
                 }
                 return;
             }
@@ -211,7 +254,7 @@ impl Track {
                 self.verifier.completed();
                 self.prepend_params = true;
             }
-            Start::BareKeyframe => self.warn_parameter_sets(stream),
+            Start::BareKeyframe => self.warnings.parameter_sets(stream),
         }
     }
 
@@ -306,32 +349,11 @@ impl Track {
     fn warn_unproven(&mut self, stream: &Stream) {
         let needs_sets = matches!(self.expected.codec, Codec::H264 | Codec::H265 | Codec::Av1);
         if needs_sets && !self.verifier.mismatch {
-            self.warn_parameter_sets(stream);
+            self.warnings.parameter_sets(stream);
         } else {
             self.verifier.mismatch = true;
-            self.warn_mismatch("no key frame of this codec came", stream);
-        }
-    }
-
-    fn warn_parameter_sets(&mut self, stream: &Stream) {
-        if !self.warned.parameter_sets {
-            self.warned.parameter_sets = true;
-            let detail = json!({ "media": self.media.name(), "codec": self.expected.codec.name() });
-            stream.warn("no_parameter_sets", detail);
-        }
-    }
-
-    fn warn_mismatch(&mut self, seen: &str, stream: &Stream) {
-        if !self.warned.mismatch {
-            self.warned.mismatch = true;
-            stream.set_track(self.media, None);
-            let detail = json!({
-                "media": self.media.name(),
-                "expected": self.expected.codec.name(),
-                "copied": self.expected.copied,
-                "seen": seen,
-            });
-            stream.warn("codec_mismatch", detail);
+            self.warnings
+                .mismatch("no key frame of this codec came", stream);
         }
     }
 }

@@ -19,7 +19,7 @@ impl Subsystem {
         if self
             .running
             .as_ref()
-            .is_some_and(|it| it.processes.in_hook())
+            .is_some_and(|it| it.living.processes.in_hook())
         {
             let text = "close was called from a teardown callback";
             return Err(Error::State(text.to_owned()));
@@ -41,7 +41,7 @@ impl Subsystem {
 impl Running {
     /// What is late goes on in the background; the next close waits for it.
     fn close(&self, deadline: &mut Deadline) -> Result<(), Error> {
-        let processes = self.processes.close(deadline);
+        let processes = self.living.processes.close(deadline);
         processes.and(self.tail.close(deadline))
     }
 }

@@ -12,6 +12,7 @@ struct Outcome {
     join_cpu_ms: f64,
     joins_per_second: f64,
     left_kib_per_viewer: f64,
+    left_fds: f64,
 }
 
 fn main() {
@@ -48,17 +49,20 @@ fn main() {
         let cpu = middle(|outcome| outcome.join_cpu_ms);
         let rate = middle(|outcome| outcome.joins_per_second);
         let left = middle(|outcome| outcome.left_kib_per_viewer);
+        let fds = middle(|outcome| outcome.left_fds);
         rows.push(vec![
             name.clone(),
             format!("{kib:.1}"),
             format!("{cpu:.2}"),
             format!("{rate:.0}"),
             format!("{left:.1}"),
+            format!("{fds:.0}"),
             outcomes.len().to_string(),
         ]);
         figures.push(json!({
             "server": name, "kib_per_viewer": kib, "join_cpu_ms": cpu, "joins_per_second": rate,
-            "kib_per_viewer_after_leaving": left, "runs": outcomes.len(),
+            "kib_per_viewer_after_leaving": left,
+            "fds_after_leaving": fds, "runs": outcomes.len(),
         }));
     }
     let heads = [
@@ -67,6 +71,7 @@ fn main() {
         "CPU ms per join",
         "joins per second",
         "KiB kept after leaving",
+        "fds kept",
         "runs",
     ];
     report::table(&heads, &rows);
@@ -104,5 +109,6 @@ fn measure(
         join_cpu_ms: (joined.cpu_us - empty.cpu_us) as f64 / 1000.0 / viewers as f64,
         joins_per_second: viewers as f64 / seconds,
         left_kib_per_viewer: each(left.rss_kib),
+        left_fds: left.fds as f64 - empty.fds as f64,
     })
 }

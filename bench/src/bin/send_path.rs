@@ -15,6 +15,8 @@ struct Load {
     fps: usize,
     packets: usize,
     seconds: usize,
+    /// One packet in so many is read and authenticated.
+    sample: usize,
 }
 
 struct Outcome {
@@ -30,6 +32,7 @@ fn main() {
         fps: number("--fps", 30),
         packets: number("--packets", 14),
         seconds: number("--seconds", 10),
+        sample: number("--sample", 256),
     };
     let servers = run::servers();
     let runs = number("--runs", 3);
@@ -65,7 +68,7 @@ fn main() {
 
 fn measure(server: &(String, Option<String>), load: &Load) -> std::io::Result<Outcome> {
     let mut rig = Rig::start(server)?;
-    rig.join(load.viewers, 16, 256)?;
+    rig.join(load.viewers, 16, load.sample as u32)?;
     rig.trickle(false)?;
     rig.feed(2 * load.fps, load.packets, load.fps)?;
     // What is still under way when the feed returns.

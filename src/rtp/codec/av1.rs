@@ -74,6 +74,7 @@ fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -93,6 +93,7 @@ pub fn inspect(codec: Codec, payload: &[u8]) -> Result<PayloadFacts, NotThisCode
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

@@ -122,6 +122,7 @@ fn is_key_frame(frame: &[u8]) -> Result<bool, NotThisCodec> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

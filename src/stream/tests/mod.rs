@@ -1,0 +1,9 @@
+//! A stream fed by FFmpeg-like senders on a virtual clock.
+
+mod batching;
+mod liveness;
+mod mismatch;
+mod restart;
+mod rig;
+mod senders;
+mod sync;
