@@ -4,8 +4,6 @@ use std::time::Instant;
 
 use crate::rtp::Media;
 
-use super::Expectation;
-
 /// Feeds one stream. Sans-IO: bytes and time are arguments. One owner (the leg's receiver).
 pub struct Ingest {}
 
@@ -31,7 +29,7 @@ impl Ingest {
 
     /// FFmpeg will be started with other arguments on the same ports: other codecs, payload types, start time. The
     /// stream's line goes on, as after a restart; tracks no longer expected vanish from its info.
-    pub fn expect(&mut self, expectation: Expectation) {
+    pub fn expect(&mut self, expectation: super::Expectation) {
         let _ = expectation;
         todo!()
     }
