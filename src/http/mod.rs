@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::signal::Signal;
 
-// SHIM of the leg helper, with the signatures of the signal helper's real ones: those take this file's place.
+// Placeholders with the real signatures: the listener and the router take their place.
 
 /// Shim.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
