@@ -66,6 +66,7 @@ fn plain(name: &str) {
     run(&build(name, &[]), &[]);
 }
 
+#[allow(clippy::print_stdout, reason = "a skipped test says why")]
 fn under_valgrind(name: &str) {
     let found = Command::new("valgrind").arg("--version").output().is_ok();
     if !found && std::env::var_os("CI").is_none() {

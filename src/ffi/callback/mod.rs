@@ -13,6 +13,8 @@ pub(super) mod thread;
 mod log_tests;
 #[cfg(test)]
 mod slot_tests;
+#[cfg(test)]
+mod thread_tests;
 
 use std::ffi::c_char;
 
