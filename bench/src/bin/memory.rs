@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use corertc_bench::link::Link;
 use corertc_bench::report::{self, median, number};
 use corertc_bench::run::{self, Rig};
 use serde_json::json;
@@ -15,18 +16,19 @@ struct Outcome {
     left_fds: f64,
 }
 
-fn main() {
+fn main() -> std::io::Result<()> {
     corertc_bench::child::play_role();
     let (viewers, runs, at_once) = (
         number("--viewers", 500),
         number("--runs", 3),
         number("--at-once", 16),
     );
+    let link = Link::open()?;
     let servers = run::servers();
     let mut outcomes: Vec<Vec<Outcome>> = servers.iter().map(|_| Vec::new()).collect();
     for round in 1..=runs {
         for (index, server) in servers.iter().enumerate() {
-            match measure(server, viewers, at_once) {
+            match measure(server, &link, viewers, at_once) {
                 Ok(outcome) => {
                     eprintln!(
                         "run {round} {}: {:.1} KiB per viewer, {:.2} ms per join, {:.0} joins/s",
@@ -75,17 +77,19 @@ fn main() {
         "runs",
     ];
     report::table(&heads, &rows);
-    report::json(
-        &json!({"bench": "memory", "viewers": viewers, "at_once": at_once, "servers": figures}),
-    );
+    report::json(&json!({
+        "bench": "memory", "viewers": viewers, "at_once": at_once, "link": link.name, "servers": figures,
+    }));
+    Ok(())
 }
 
 fn measure(
     server: &(String, Option<String>),
+    link: &Link,
     viewers: usize,
     at_once: usize,
 ) -> std::io::Result<Outcome> {
-    let mut rig = Rig::start(server)?;
+    let mut rig = Rig::start(server, link)?;
     // The stream is live before the first figure is taken.
     thread::sleep(Duration::from_secs(1));
     let empty = rig.figures()?;
