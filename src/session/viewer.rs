@@ -93,6 +93,9 @@ pub(super) fn start(
 ) -> Result<Created, SessionError> {
     let watch = stream.watch();
     let info = *watch.borrow();
+    if info.ended {
+        return Err(SessionError::Closing);
+    }
     let chosen = choose_playback(offer, info.video, info.audio)?;
     // RFC 8842 §5.3: an offer that is `passive` makes us the client.
     let role = if offer.setup == Setup::Passive {

@@ -79,6 +79,10 @@ impl Timeline {
     /// Runs from now on count from another start time.
     pub(super) fn starts_at(&mut self, start_time_us: u64) {
         self.start_time_us = whole_ms(start_time_us);
+        if let Some(segment) = &mut self.segment {
+            // No medium of the next run joins this one.
+            segment.latest = [None; 2];
+        }
     }
 
     /// When the stream's first packet came.

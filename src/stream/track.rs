@@ -78,6 +78,7 @@ impl Track {
             self.verifier = Verifier::new(expected.codec, false);
             self.params = ParameterSets::default();
         }
+        self.gate.open();
         self.expected = expected;
         self.warnings = Warnings::new(self.media, expected);
     }
