@@ -65,9 +65,15 @@ impl Rig {
         };
         let ready = server.hear()?;
         let core = host::cores() - 1;
+        let setup = report::argument("--setup").unwrap_or_else(|| "actpass".to_owned());
         let mut rig = Self {
             server,
-            viewers: Child::role("viewers", core, link.namespace.as_deref(), &[])?,
+            viewers: Child::role(
+                "viewers",
+                core,
+                link.namespace.as_deref(),
+                &["--setup", &setup],
+            )?,
             feed: Child::role("feed", core, None, &[])?,
             url: ready["url"].as_str().unwrap_or_default().to_owned(),
         };
@@ -109,7 +115,7 @@ impl Rig {
         Ok(self.feed.ask(&order)?["sent"].as_u64().unwrap_or_default())
     }
 
-    /// The sums over all viewers: `received`, `read`, `authentic`, `gcm`, `connected`.
+    /// The sums over all viewers: `received`, `read`, `authentic`, `gcm`, `dtls_clients`, `connected`.
     pub fn totals(&mut self) -> io::Result<Value> {
         self.viewers.ask(&json!({"do": "totals"}))
     }
@@ -129,7 +135,7 @@ pub fn viewers() -> Result<(), String> {
             let totals = crowd.totals();
             json!({
                 "received": totals.received, "read": totals.read, "authentic": totals.authentic,
-                "gcm": totals.gcm, "connected": totals.connected,
+                "gcm": totals.gcm, "dtls_clients": totals.dtls_clients, "connected": totals.connected,
             })
         }
         "leave" => {
@@ -180,6 +186,7 @@ fn join(crowd: &Crowd, order: &Value) -> Value {
         viewers: number("viewers") as usize,
         at_once: number("at_once") as usize,
         sample: number("sample") as u32,
+        setup: report::argument("--setup").unwrap_or_else(|| "actpass".to_owned()),
         deadline: Duration::from_secs(60),
     });
     match joined {

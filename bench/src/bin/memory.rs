@@ -14,6 +14,7 @@ struct Outcome {
     joins_per_second: f64,
     left_kib_per_viewer: f64,
     left_fds: f64,
+    dtls_clients: f64,
 }
 
 fn main() -> std::io::Result<()> {
@@ -64,7 +65,7 @@ fn main() -> std::io::Result<()> {
         figures.push(json!({
             "server": name, "kib_per_viewer": kib, "join_cpu_ms": cpu, "joins_per_second": rate,
             "kib_per_viewer_after_leaving": left,
-            "fds_after_leaving": fds, "runs": outcomes.len(),
+            "fds_after_leaving": fds, "viewers_as_dtls_client": middle(|outcome| outcome.dtls_clients), "runs": outcomes.len(),
         }));
     }
     let heads = [
@@ -98,7 +99,8 @@ fn measure(
     rig.trickle(false)?;
     thread::sleep(Duration::from_secs(3));
     let idle = rig.figures()?;
-    let connected = rig.totals()?["connected"].as_u64();
+    let totals = rig.totals()?;
+    let connected = totals["connected"].as_u64();
     if connected != Some(viewers as u64) {
         return Err(std::io::Error::other(format!(
             "connected while idle: {connected:?}"
@@ -113,6 +115,7 @@ fn measure(
         join_cpu_ms: (joined.cpu_us - empty.cpu_us) as f64 / 1000.0 / viewers as f64,
         joins_per_second: viewers as f64 / seconds,
         left_kib_per_viewer: each(left.rss_kib),
+        dtls_clients: totals["dtls_clients"].as_f64().unwrap_or_default(),
         left_fds: left.fds as f64 - empty.fds as f64,
     })
 }

@@ -11,7 +11,9 @@ use rtc::interceptor::Registry;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::interceptor_registry::register_default_interceptors;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MediaEngine};
+use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
 use rtc::peer_connection::sdp::RTCSessionDescription;
+use rtc::peer_connection::transport::RTCDtlsRole;
 use rtc::rtp::packet::Packet;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
@@ -71,6 +73,7 @@ pub fn serve() -> Result<(), String> {
 async fn listen() -> io::Result<(SocketAddr, u16)> {
     let viewers = Arc::new(Viewers::default());
     let leg = UdpSocket::bind("127.0.0.1:0").await?;
+    crate::host::grow_receive_buffer(&leg);
     let listener = TcpListener::bind((super::address(), 0)).await?;
     let listening = (listener.local_addr()?, leg.local_addr()?.port());
     tokio::spawn(forward(leg, Arc::clone(&viewers)));
@@ -169,9 +172,19 @@ async fn join(offer: String, viewers: &Viewers) -> Result<(u32, String), Failure
     let mut media_engine = MediaEngine::default();
     media_engine.register_default_codecs()?;
     let registry = register_default_interceptors(Registry::new(), &mut media_engine)?;
+    // Left to itself the crate answers `active` even to that.
+    let role = if offer.contains("a=setup:active") {
+        RTCDtlsRole::Server
+    } else {
+        RTCDtlsRole::Unspecified
+    };
+    let settings = SettingEngineBuilder::new()
+        .with_answering_dtls_role(role)
+        .build();
     let (gathered, mut wait) = channel::<()>(1);
     let connection: Arc<dyn PeerConnection> = Arc::new(
         PeerConnectionBuilder::new()
+            .with_setting_engine(settings)
             .with_media_engine(media_engine)
             .with_interceptor_registry(registry)
             .with_handler(Arc::new(Gathering(gathered)))
