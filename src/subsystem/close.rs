@@ -41,6 +41,7 @@ impl Subsystem {
 impl Running {
     /// What is late goes on in the background; the next close waits for it.
     fn close(&self, deadline: &mut Deadline) -> Result<(), Error> {
+        self.living.sessions.close();
         let processes = self.living.processes.close(deadline);
         processes.and(self.tail.close(deadline))
     }
