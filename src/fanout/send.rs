@@ -212,7 +212,7 @@ impl Shard {
                 entry.in_frame[media] =
                     entry
                         .viewer
-                        .begin(batch.media, batch.first_seq, batch.keyframe);
+                        .begin(batch.media, batch.codec, batch.first_seq, batch.keyframe);
                 if entry.in_frame[media] && !had_started {
                     self.outlet.fresh.push(index);
                 }

@@ -15,6 +15,7 @@ use super::paths::Paths;
 use super::srtp::{Inbound, Keys, Outbound, SrtpError};
 use super::track::Track;
 use crate::net::Path;
+use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
 
@@ -256,13 +257,13 @@ impl Viewer {
     }
 
     /// A frame whose first packet is the stream's `first_seq` comes next: shall it be sealed for this viewer?
-    /// Video begins with a key frame.
+    /// Video begins with a key frame; a frame of another codec than was answered is never its.
     #[inline]
-    pub fn begin(&mut self, media: Media, first_seq: u64, keyframe: bool) -> bool {
+    pub fn begin(&mut self, media: Media, codec: Codec, first_seq: u64, keyframe: bool) -> bool {
         let Some(track) = self.tracks[media as usize].as_mut() else {
             return false;
         };
-        if self.security.is_none() || self.media_path.is_none() {
+        if track.codec() != codec || self.security.is_none() || self.media_path.is_none() {
             return false;
         }
         if !track.started() {

@@ -4,6 +4,7 @@ use aws_lc_rs::rand;
 
 use crate::peer::TrackSetup;
 use crate::rtp::Media;
+use crate::rtp::codec::Codec;
 use crate::sdp::MediaAnswer;
 
 /// Random values of one session.
@@ -37,8 +38,9 @@ impl Drawn {
                 ssrcs[index] = ssrcs[index].wrapping_add(0x9e37_79b9);
             }
         }
-        let mut track = |ssrc| TrackSetup {
+        let mut track = |ssrc, codec| TrackSetup {
             ssrc,
+            codec,
             payload_type: 0,
             first_seq: (word() & 0x7fff) as u16,
             timestamp_offset: word(),
@@ -52,14 +54,19 @@ impl Drawn {
                 .iter()
                 .fold(0, |number, byte| number << 8 | u64::from(*byte))
                 >> 1,
-            video: track(ssrcs[0]),
-            audio: track(ssrcs[1]),
+            video: track(ssrcs[0], Codec::H264),
+            audio: track(ssrcs[1], Codec::Opus),
             rtx_ssrc: ssrcs[2],
         })
     }
 
-    /// The set-up of a track the answer has.
-    pub(super) fn track(&self, media: Media, chosen: &[MediaAnswer]) -> Option<TrackSetup> {
+    /// The set-up of a track the answer has, which carries `codec`.
+    pub(super) fn track(
+        &self,
+        media: Media,
+        codec: Option<Codec>,
+        chosen: &[MediaAnswer],
+    ) -> Option<TrackSetup> {
         let answer = chosen.iter().find(|answer| answer.media == media)?;
         let drawn = if media == Media::Video {
             self.video
@@ -67,6 +74,7 @@ impl Drawn {
             self.audio
         };
         Some(TrackSetup {
+            codec: codec?,
             payload_type: answer.payload_type,
             ..drawn
         })

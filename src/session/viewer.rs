@@ -93,6 +93,9 @@ pub(super) fn start(
 ) -> Result<Created, SessionError> {
     let watch = stream.watch();
     let info = *watch.borrow();
+    if info.ended {
+        return Err(SessionError::Closing);
+    }
     let chosen = choose_playback(offer, info.video, info.audio)?;
     // RFC 8842 §5.3: an offer that is `passive` makes us the client.
     let role = if offer.setup == Setup::Passive {
@@ -139,12 +142,15 @@ pub(super) fn start(
     shared.counters.sessions_total.inc();
     let (events, from_shard) = mpsc::channel(EVENTS_MAX);
     let etag = credentials.ufrag.clone();
+    let playing =
+        [Media::Video, Media::Audio].map(|media| chosen.iter().any(|track| track.media == media));
+    let codecs = codecs(&info, playing);
     let viewer = shared.fanout.add(NewViewer {
         setup: ViewerSetup {
             pwd: credentials.pwd,
             tracks: [
-                drawn.track(Media::Video, &chosen),
-                drawn.track(Media::Audio, &chosen),
+                drawn.track(Media::Video, codecs[0], &chosen),
+                drawn.track(Media::Audio, codecs[1], &chosen),
             ],
             cname: drawn.cname.as_str().into(),
         },
@@ -153,8 +159,6 @@ pub(super) fn start(
         events,
         numbers: session.numbers.clone(),
     });
-    let playing =
-        [Media::Video, Media::Audio].map(|media| chosen.iter().any(|track| track.media == media));
     let task = Task {
         shared: shared.clone(),
         session: session.clone(),
@@ -163,7 +167,7 @@ pub(super) fn start(
         role,
         from_shard,
         watch,
-        codecs: codecs(&info, playing),
+        codecs,
         path: None,
         begun: role == Role::Server,
     };

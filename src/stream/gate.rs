@@ -73,6 +73,13 @@ impl Gate {
         Admission::Stale
     }
 
+    /// Another SSRC may come at once.
+    pub(super) fn open(&mut self) {
+        if let Some(source) = &mut self.source {
+            source.said_bye = true;
+        }
+    }
+
     /// The sequence number that is waited for.
     pub(super) fn next_seq(&self) -> Option<u64> {
         self.source.as_ref().map(|source| source.next)

@@ -68,12 +68,20 @@ pub(super) struct TrackLine {
 
 impl Timeline {
     pub(super) fn new(start_time_us: u64) -> Self {
-        let start_time_us = i64::try_from(start_time_us).unwrap_or(i64::MAX);
         Self {
-            start_time_us: start_time_us - start_time_us % 1000,
+            start_time_us: whole_ms(start_time_us),
             origin: None,
             segment: None,
             furthest_us: None,
+        }
+    }
+
+    /// Runs from now on count from another start time.
+    pub(super) fn starts_at(&mut self, start_time_us: u64) {
+        self.start_time_us = whole_ms(start_time_us);
+        if let Some(segment) = &mut self.segment {
+            // No medium of the next run joins this one.
+            segment.latest = [None; 2];
         }
     }
 
@@ -204,6 +212,12 @@ impl TrackLine {
     pub(super) fn timestamp(&self) -> u32 {
         self.ticks as u32
     }
+}
+
+/// FFmpeg cuts its start time to milliseconds.
+fn whole_ms(start_time_us: u64) -> i64 {
+    let start_time_us = i64::try_from(start_time_us).unwrap_or(i64::MAX);
+    start_time_us - start_time_us % 1000
 }
 
 /// Ticks of a hostile sender may run far; a place beyond a thousand years is cut to that.

@@ -91,7 +91,7 @@ const KEYFRAME_WANTED_EVERY: Duration = Duration::from_millis(500);
 pub struct Stream {
     id: String,
     key: StreamKey,
-    expectation: Expectation,
+    expectation: RwLock<Expectation>,
     counters: Arc<Counters>,
     events: Events,
     meter: Meter,
@@ -120,7 +120,7 @@ impl Stream {
         let stream = Arc::new(Self {
             id: id.to_owned(),
             key,
-            expectation,
+            expectation: RwLock::new(expectation),
             counters,
             events,
             meter: Meter::default(),
@@ -185,9 +185,10 @@ impl Stream {
     /// stream has not. The arithmetic stands in `line.rs`.
     #[must_use]
     pub fn timestamp_at(&self, media: Media, at: SystemTime) -> Option<u32> {
+        let expectation = self.expectation();
         let track = match media {
-            Media::Video => self.expectation.video,
-            Media::Audio => self.expectation.audio,
+            Media::Video => expectation.video,
+            Media::Audio => expectation.audio,
         }?;
         let origin = *self.origin.get()?;
         let nanos = match at.duration_since(origin) {
@@ -229,6 +230,35 @@ impl Stream {
     #[must_use]
     pub fn stats(&self) -> StreamStats {
         self.meter.read()
+    }
+
+    fn expectation(&self) -> Expectation {
+        *self
+            .expectation
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The host announces something else; what is no longer expected is gone from the info.
+    fn expect(&self, expectation: Expectation) {
+        *self
+            .expectation
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = expectation;
+        self.info.send_if_modified(|info| {
+            let before = *info;
+            let differs = |facts: &Option<TrackFacts>, track: Option<TrackExpectation>| {
+                facts.is_some_and(|facts| track.map(|track| track.codec) != Some(facts.codec))
+            };
+            if differs(&info.video, expectation.video) {
+                info.video = None;
+            }
+            if differs(&info.audio, expectation.audio) {
+                info.audio = None;
+            }
+            info.expected = (expectation.video.is_some(), expectation.audio.is_some());
+            *info != before
+        });
     }
 
     fn has_ended(&self) -> bool {
@@ -288,8 +318,8 @@ impl Stream {
         }
         let codec = |track: Option<TrackExpectation>| track.map(|track| track.codec.name());
         let (kind, detail) = if live {
-            let (video, audio) = (self.expectation.video, self.expectation.audio);
-            let detail = json!({ "video": codec(video), "audio": codec(audio) });
+            let expected = self.expectation();
+            let detail = json!({ "video": codec(expected.video), "audio": codec(expected.audio) });
             (EventKind::StreamActive, detail)
         } else {
             (EventKind::StreamInactive, json!({}))

@@ -70,6 +70,19 @@ impl Track {
         }
     }
 
+    /// The next FFmpeg is told something else. What an unproven run has gathered goes; the line goes on.
+    pub(super) fn expect(&mut self, expected: TrackExpectation, stream: &Stream) {
+        if expected.codec != self.expected.codec {
+            self.drop_unproven(stream);
+            self.gather.clear();
+            self.verifier = Verifier::new(expected.codec, false);
+            self.params = ParameterSets::default();
+        }
+        self.gate.open();
+        self.expected = expected;
+        self.warnings = Warnings::new(self.media, expected);
+    }
+
     /// One packet with the track's own payload type. True where a restart of the sender was taken over.
     pub(super) fn packet(
         &mut self,
