@@ -66,6 +66,7 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR_ABS)/pkgconfig
 	install -m 644 include/corertc.h $(DESTDIR)$(PREFIX)/include/corertc.h
 	install -m 755 $(LIB)/libcorertc.so $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so.$(ABI)
+	objcopy --strip-debug $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so.$(ABI)
 	ln -sf libcorertc.so.$(ABI) $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so
 	install -m 644 $(LIB)/libcorertc.a $(DESTDIR)$(LIBDIR_ABS)/libcorertc.a
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR_ABS)|' -e 's|@INCLUDEDIR@|$${prefix}/include|' \
