@@ -5,6 +5,7 @@ pub mod batch;
 mod gate;
 mod gather;
 pub mod ingest;
+pub mod ingests;
 mod line;
 mod meter;
 mod params;
@@ -34,6 +35,7 @@ use crate::stats::Counters;
 
 pub use batch::{FrameBatch, PacketSpan};
 pub use ingest::Ingest;
+pub use ingests::{IngestPoint, Ingests};
 pub use meter::StreamStats;
 pub use registry::Streams;
 
@@ -103,8 +105,12 @@ pub struct Stream {
     /// Wall time of the line's zero.
     origin: OnceLock<SystemTime>,
     keyframe_wanted: Mutex<Option<Instant>>,
+    keyframe_source: OnceLock<KeyframeSource>,
     ended: AtomicBool,
 }
+
+/// Asks whoever encodes for a key frame; false where nobody is there.
+type KeyframeSource = Box<dyn Fn(Instant) -> bool + Send + Sync>;
 
 impl Stream {
     /// A stream without packets yet, and the one object that may feed it.
@@ -132,6 +138,7 @@ impl Stream {
             clock: (Instant::now(), SystemTime::now()),
             origin: OnceLock::new(),
             keyframe_wanted: Mutex::new(None),
+            keyframe_source: OnceLock::new(),
             ended: AtomicBool::new(false),
         });
         let ingest = Ingest::new(Arc::clone(&stream), expectation);
@@ -199,8 +206,17 @@ impl Stream {
         Some(ticks as u32)
     }
 
-    /// A viewer needs a key frame that no one can give: raises KEYFRAME_WANTED, at most every 500 ms.
+    /// Whom to ask for key frames: a publisher is behind the stream. Set once.
+    fn on_keyframe_wanted(&self, source: KeyframeSource) {
+        self.keyframe_source.get_or_init(|| source);
+    }
+
+    /// A viewer needs a key frame: the publisher is asked; where there is none, KEYFRAME_WANTED is raised, at most every
+    /// 500 ms.
     pub fn want_keyframe(&self, now: Instant) {
+        if self.keyframe_source.get().is_some_and(|ask| ask(now)) {
+            return;
+        }
         let mut last = self
             .keyframe_wanted
             .lock()
