@@ -4,6 +4,7 @@
 pub mod batch;
 mod gate;
 mod gather;
+pub mod history;
 pub mod ingest;
 mod line;
 mod meter;
@@ -33,6 +34,7 @@ use crate::rtp::codec::{Codec, TrackFacts};
 use crate::stats::Counters;
 
 pub use batch::{FrameBatch, PacketSpan};
+pub use history::History;
 pub use ingest::Ingest;
 pub use meter::StreamStats;
 pub use registry::Streams;
@@ -95,6 +97,7 @@ pub struct Stream {
     counters: Arc<Counters>,
     events: Events,
     meter: Meter,
+    history: History,
     info: watch::Sender<StreamInfo>,
     /// Copied on attach and detach, so that a delivery holds no lock.
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
@@ -107,12 +110,14 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream without packets yet, and the one object that may feed it.
+    /// A stream without packets yet, and the one object that may feed it. It keeps pictures for joining viewers within
+    /// the limits `kept`.
     #[must_use]
     pub fn new(
         id: &str,
         key: StreamKey,
         expectation: Expectation,
+        kept: history::Limits,
         counters: Arc<Counters>,
         events: Events,
     ) -> (Arc<Self>, Ingest) {
@@ -124,6 +129,7 @@ impl Stream {
             counters,
             events,
             meter: Meter::default(),
+            history: History::new(kept),
             info: watch::Sender::new(StreamInfo {
                 expected,
                 ..StreamInfo::default()
@@ -225,6 +231,12 @@ impl Stream {
         });
     }
 
+    /// What it sent last: for viewers that join and packets that were lost.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// Numbers for `stats_json`: bitrate, key-frame interval, restarts, packets.
     #[must_use]
     pub fn stats(&self) -> StreamStats {
@@ -247,9 +259,9 @@ impl Stream {
         self.events.warn(&self.id, code, detail);
     }
 
-    /// Every closed batch passes here and nowhere else: what keeps batches (a GOP cache, a ring for repairs) sits in front
-    /// of the sinks.
+    /// Every closed batch passes here and nowhere else.
     fn deliver(&self, batch: &Arc<FrameBatch>) {
+        self.history.keep(batch);
         let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
         for sink in sinks.iter() {
             sink.deliver(self.key, Arc::clone(batch));

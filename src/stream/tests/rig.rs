@@ -61,6 +61,10 @@ impl Rig {
             "cam",
             StreamKey(7),
             expectation,
+            Limits {
+                bytes: 1 << 20,
+                time: Duration::from_secs(12),
+            },
             Arc::clone(&counters),
             events.clone(),
         );
