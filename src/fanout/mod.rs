@@ -4,9 +4,12 @@
 //! ([`send`]): for each viewer seal, then one system call for about 16 viewers. A datagram comes in through
 //! [`inbound`], which finds its viewer, on this shard or another. Sessions steer by [`Fanout`].
 
+mod catchup;
 mod inbound;
 mod inbox;
+mod joining;
 mod lanes;
+mod repairs;
 mod send;
 mod shard;
 mod tasks;
@@ -60,6 +63,8 @@ pub struct ViewerNumbers {
     pub loss_percent: Option<f64>,
     /// Round-trip time of its last receiver report.
     pub rtt: Option<Duration>,
+    /// The bandwidth it estimates.
+    pub remb_bps: Option<u64>,
     /// Where media goes.
     pub remote: Option<SocketAddr>,
 }

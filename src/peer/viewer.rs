@@ -12,6 +12,7 @@ use super::ice::stun::{self, StunError};
 use super::ice::{Kind, classify};
 use super::outbox::{Notice, Outbox, ViewerSetup};
 use super::paths::{Learnt, Paths};
+use super::repair::Repair;
 use super::srtp::{Inbound, Keys, Outbound, SrtpError};
 use super::track::Track;
 use crate::net::Path;
@@ -24,15 +25,15 @@ const HELD_MAX: usize = 8;
 /// Longest SRTCP packet read; longer ones are no feedback.
 const RTCP_MAX: usize = 1500;
 
-struct Security {
-    outbound: Outbound,
+pub(super) struct Security {
+    pub(super) outbound: Outbound,
     inbound: Inbound,
 }
 
 /// The state of one viewer.
 pub struct Viewer {
-    security: Option<Security>,
-    tracks: [Option<Track>; 2],
+    pub(super) security: Option<Security>,
+    pub(super) tracks: [Option<Track>; 2],
     media_path: Option<Path>,
     /// The kernel takes segmented sends on the path to it.
     pub segments: bool,
@@ -41,7 +42,8 @@ pub struct Viewer {
     cname: Arc<str>,
     held: Vec<(Path, Vec<u8>)>,
     heard: Instant,
-    feedback: Feedback,
+    pub(super) feedback: Feedback,
+    pub(super) repair: Repair,
     counters: Arc<Counters>,
 }
 
@@ -60,6 +62,7 @@ impl Viewer {
             held: Vec::new(),
             heard: now,
             feedback: Feedback::default(),
+            repair: Repair::default(),
             counters,
         }
     }
@@ -272,10 +275,17 @@ impl Viewer {
         self.media_path.as_ref().filter(|_| self.security.is_some())
     }
 
-    /// A frame whose first packet is the stream's `first_seq` comes next: shall it be sealed for this viewer?
-    /// Video begins with a key frame; a frame of another codec than was answered is never its.
+    /// A frame of `packets` packets, the first of them the stream's `first_seq`, comes next: shall it be sealed for
+    /// this viewer? Video begins with a key frame; a frame of another codec than was answered is never its.
     #[inline]
-    pub fn begin(&mut self, media: Media, codec: Codec, first_seq: u64, keyframe: bool) -> bool {
+    pub fn begin(
+        &mut self,
+        media: Media,
+        codec: Codec,
+        first_seq: u64,
+        packets: usize,
+        keyframe: bool,
+    ) -> bool {
         let Some(track) = self.tracks[media as usize].as_mut() else {
             return false;
         };
@@ -288,6 +298,7 @@ impl Viewer {
             }
             track.start(first_seq);
         }
+        track.reach(first_seq + packets as u64);
         true
     }
 

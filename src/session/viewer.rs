@@ -72,6 +72,7 @@ impl Session {
             frames_dropped: numbers.frames_dropped,
             loss_percent: numbers.loss_percent,
             rtt_ms: numbers.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+            remb_bps: numbers.remb_bps,
             seconds: self.created.elapsed().as_secs_f64(),
         }
     }

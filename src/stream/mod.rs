@@ -4,6 +4,7 @@
 pub mod batch;
 mod gate;
 mod gather;
+pub mod history;
 pub mod ingest;
 pub mod ingests;
 mod line;
@@ -34,6 +35,7 @@ use crate::rtp::codec::{Codec, TrackFacts};
 use crate::stats::Counters;
 
 pub use batch::{FrameBatch, PacketSpan};
+pub use history::History;
 pub use ingest::Ingest;
 pub use ingests::{IngestPoint, Ingests};
 pub use meter::StreamStats;
@@ -97,6 +99,7 @@ pub struct Stream {
     counters: Arc<Counters>,
     events: Events,
     meter: Meter,
+    history: History,
     info: watch::Sender<StreamInfo>,
     /// Copied on attach and detach, so that a delivery holds no lock.
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
@@ -113,12 +116,14 @@ pub struct Stream {
 type KeyframeSource = Box<dyn Fn(Instant) -> bool + Send + Sync>;
 
 impl Stream {
-    /// A stream without packets yet, and the one object that may feed it.
+    /// A stream without packets yet, and the one object that may feed it. It keeps pictures for joining viewers within
+    /// the limits `kept`.
     #[must_use]
     pub fn new(
         id: &str,
         key: StreamKey,
         expectation: Expectation,
+        kept: history::Limits,
         counters: Arc<Counters>,
         events: Events,
     ) -> (Arc<Self>, Ingest) {
@@ -130,6 +135,7 @@ impl Stream {
             counters,
             events,
             meter: Meter::default(),
+            history: History::new(kept),
             info: watch::Sender::new(StreamInfo {
                 expected,
                 ..StreamInfo::default()
@@ -242,6 +248,12 @@ impl Stream {
         });
     }
 
+    /// What it sent last: for viewers that join and packets that were lost.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// Numbers for `stats_json`: bitrate, key-frame interval, restarts, packets.
     #[must_use]
     pub fn stats(&self) -> StreamStats {
@@ -293,9 +305,9 @@ impl Stream {
         self.events.warn(&self.id, code, detail);
     }
 
-    /// Every closed batch passes here and nowhere else: what keeps batches (a GOP cache, a ring for repairs) sits in front
-    /// of the sinks.
+    /// Every closed batch passes here and nowhere else.
     fn deliver(&self, batch: &Arc<FrameBatch>) {
+        self.history.keep(batch);
         let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
         for sink in sinks.iter() {
             sink.deliver(self.key, Arc::clone(batch));

@@ -12,6 +12,7 @@ use corertc::fanout::Fanout;
 use corertc::peer::dtls::Identity;
 use corertc::rtp::codec::Codec;
 use corertc::stats::Counters;
+use corertc::stream::history::Limits;
 use corertc::stream::{Expectation, Ingest, Stream, StreamKey, TrackExpectation};
 
 use peer::Peer;
@@ -59,6 +60,10 @@ impl Site {
             "one",
             StreamKey(1),
             expectation,
+            Limits {
+                bytes: 0,
+                time: Duration::ZERO,
+            },
             counters.clone(),
             events.clone(),
         );
