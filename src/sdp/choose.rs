@@ -39,7 +39,8 @@ pub fn choose_playback(
             media,
             payload_type: codec.payload_type,
             fmtp: answered_fmtp(codec, facts),
-            rtx: super::answer::REPAIR.then_some(codec.rtx).flatten(),
+            // Lost audio is repaired on its own SSRC, if at all: one packet is no burst to keep apart.
+            rtx: codec.rtx.filter(|_| media == Media::Video),
         });
     }
     if chosen.is_empty() {

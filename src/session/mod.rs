@@ -92,6 +92,8 @@ pub struct SessionStats {
     /// Fraction lost of the last receiver report, percent.
     pub loss_percent: Option<f64>,
     pub rtt_ms: Option<f64>,
+    /// The bandwidth the viewer estimates (REMB).
+    pub remb_bps: Option<u64>,
     pub seconds: f64,
 }
 

@@ -72,6 +72,7 @@ impl Session {
             frames_dropped: numbers.frames_dropped,
             loss_percent: numbers.loss_percent,
             rtt_ms: numbers.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+            remb_bps: numbers.remb_bps,
             seconds: self.created.elapsed().as_secs_f64(),
         }
     }
@@ -197,7 +198,8 @@ struct Task {
     from_shard: mpsc::Receiver<ViewerEvent>,
     watch: watch::Receiver<StreamInfo>,
     codecs: [Option<Codec>; 2],
-    /// Where the last DTLS datagram came from: answers go there.
+    /// Where the last DTLS datagram came from: answers go there. None for what a timer sends, the first flight of a
+    /// client among it: that goes to every checked address, for one alone may lead nowhere.
     path: Option<Path>,
     /// A client waits for the first connectivity check before its first flight.
     begun: bool,
@@ -235,11 +237,8 @@ impl Task {
             tokio::select! {
                 biased;
                 () = self.session.end_wanted.notified() => return self.session.end_reason.get().copied().unwrap_or("closed"),
-                event = self.from_shard.recv() => match event {
-                    Some(event) => if let Some(reason) = self.heard(event) { return reason },
-                    None => return "closed",
-                },
                 () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now).into()), if timer.is_some() => {
+                    self.path = None;
                     self.dtls.handle_timeout(Instant::now());
                 }
                 () = tokio::time::sleep_until(setup_deadline), if !connected => return "setup_timeout",
@@ -252,6 +251,11 @@ impl Task {
                         return "codec";
                     }
                 }
+                // Last: a flood of datagrams holds up none of the above.
+                event = self.from_shard.recv() => match event {
+                    Some(event) => if let Some(reason) = self.heard(event) { return reason },
+                    None => return "closed",
+                },
             }
         }
     }
@@ -290,7 +294,7 @@ impl Task {
 
     fn heard(&mut self, event: ViewerEvent) -> Option<&'static str> {
         match event {
-            ViewerEvent::Checked(path) => {
+            ViewerEvent::Checked(_) => {
                 let _ = self.session.state.compare_exchange(
                     NEW,
                     CHECKING,
@@ -299,7 +303,6 @@ impl Task {
                 );
                 if self.role == Role::Client && !self.begun {
                     self.begun = true;
-                    self.path = Some(path);
                     self.dtls.handle_timeout(Instant::now());
                 }
             }

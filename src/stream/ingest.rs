@@ -56,6 +56,11 @@ impl Ingest {
         }
     }
 
+    /// A publisher feeds it: its media are kept in sync by its sender reports, whatever its clock says.
+    pub(super) fn follow_reports(&mut self) {
+        self.timeline.follow_reports();
+    }
+
     /// One datagram that came in on the leg port of `port` (or on the single port, where `port` is None), RTP or
     /// RTCP (RFC 5761 §4: second byte 192–223 is RTCP).
     pub fn datagram(&mut self, port: Option<Media>, datagram: &[u8], now: Instant) {
@@ -130,8 +135,14 @@ impl Ingest {
 
     fn rtcp(&mut self, datagram: &[u8]) {
         let (tracks, reports) = (&mut self.tracks, &mut self.reports);
+        let timeline = &mut self.timeline;
         let sound = report::read(datagram, |report| match report {
-            Report::Sender(report) => reports.keep(report),
+            Report::Sender(report) => {
+                reports.keep(report);
+                for track in tracks.iter_mut().flatten() {
+                    track.reported(report, timeline);
+                }
+            }
             Report::Bye { ssrc } => {
                 for track in tracks.iter_mut().flatten() {
                     track.gate.bye(ssrc);

@@ -4,7 +4,9 @@
 pub mod batch;
 mod gate;
 mod gather;
+pub mod history;
 pub mod ingest;
+pub mod ingests;
 mod line;
 mod meter;
 mod params;
@@ -33,7 +35,9 @@ use crate::rtp::codec::{Codec, TrackFacts};
 use crate::stats::Counters;
 
 pub use batch::{FrameBatch, PacketSpan};
+pub use history::History;
 pub use ingest::Ingest;
+pub use ingests::{IngestPoint, Ingests};
 pub use meter::StreamStats;
 pub use registry::Streams;
 
@@ -95,6 +99,7 @@ pub struct Stream {
     counters: Arc<Counters>,
     events: Events,
     meter: Meter,
+    history: History,
     info: watch::Sender<StreamInfo>,
     /// Copied on attach and detach, so that a delivery holds no lock.
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
@@ -103,16 +108,22 @@ pub struct Stream {
     /// Wall time of the line's zero.
     origin: OnceLock<SystemTime>,
     keyframe_wanted: Mutex<Option<Instant>>,
+    keyframe_source: OnceLock<KeyframeSource>,
     ended: AtomicBool,
 }
 
+/// Asks whoever encodes for a key frame; false where nobody is there.
+type KeyframeSource = Box<dyn Fn(Instant) -> bool + Send + Sync>;
+
 impl Stream {
-    /// A stream without packets yet, and the one object that may feed it.
+    /// A stream without packets yet, and the one object that may feed it. It keeps pictures for joining viewers within
+    /// the limits `kept`.
     #[must_use]
     pub fn new(
         id: &str,
         key: StreamKey,
         expectation: Expectation,
+        kept: history::Limits,
         counters: Arc<Counters>,
         events: Events,
     ) -> (Arc<Self>, Ingest) {
@@ -124,6 +135,7 @@ impl Stream {
             counters,
             events,
             meter: Meter::default(),
+            history: History::new(kept),
             info: watch::Sender::new(StreamInfo {
                 expected,
                 ..StreamInfo::default()
@@ -132,6 +144,7 @@ impl Stream {
             clock: (Instant::now(), SystemTime::now()),
             origin: OnceLock::new(),
             keyframe_wanted: Mutex::new(None),
+            keyframe_source: OnceLock::new(),
             ended: AtomicBool::new(false),
         });
         let ingest = Ingest::new(Arc::clone(&stream), expectation);
@@ -199,8 +212,17 @@ impl Stream {
         Some(ticks as u32)
     }
 
-    /// A viewer needs a key frame that no one can give: raises KEYFRAME_WANTED, at most every 500 ms.
+    /// Whom to ask for key frames: a publisher is behind the stream. Set once.
+    fn on_keyframe_wanted(&self, source: KeyframeSource) {
+        self.keyframe_source.get_or_init(|| source);
+    }
+
+    /// A viewer needs a key frame: the publisher is asked; where there is none, KEYFRAME_WANTED is raised, at most every
+    /// 500 ms.
     pub fn want_keyframe(&self, now: Instant) {
+        if self.keyframe_source.get().is_some_and(|ask| ask(now)) {
+            return;
+        }
         let mut last = self
             .keyframe_wanted
             .lock()
@@ -224,6 +246,12 @@ impl Stream {
             info.ended = true;
             info.live = false;
         });
+    }
+
+    /// What it sent last: for viewers that join and packets that were lost.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Numbers for `stats_json`: bitrate, key-frame interval, restarts, packets.
@@ -277,9 +305,9 @@ impl Stream {
         self.events.warn(&self.id, code, detail);
     }
 
-    /// Every closed batch passes here and nowhere else: what keeps batches (a GOP cache, a ring for repairs) sits in front
-    /// of the sinks.
+    /// Every closed batch passes here and nowhere else.
     fn deliver(&self, batch: &Arc<FrameBatch>) {
+        self.history.keep(batch);
         let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
         for sink in sinks.iter() {
             sink.deliver(self.key, Arc::clone(batch));

@@ -8,7 +8,7 @@ use super::gather::{Closed, Gather};
 use super::line::{Timeline, TrackLine};
 use super::params::ParameterSets;
 use super::reorder::{Early, Reorder};
-use super::report::Reports;
+use super::report::{Reports, SenderReport};
 use super::verify::{Start, Verifier};
 use super::warnings::Warnings;
 use super::{Stream, TrackExpectation};
@@ -124,6 +124,13 @@ impl Track {
             Admission::Stale => counters.leg_drops.inc(),
         }
         false
+    }
+
+    /// A sender report, perhaps of this track's sender.
+    pub(super) fn reported(&mut self, report: SenderReport, timeline: &mut Timeline) {
+        if self.gate.speaks(report.ssrc) {
+            timeline.reported(&self.line, report);
+        }
     }
 
     /// When silence closes the open batch, or a hole is given up.
