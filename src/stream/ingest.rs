@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::health::Health;
 use super::line::Timeline;
 use super::meter::Rates;
-use super::report::{self, Report, Reports};
+use super::report::Reports;
 use super::track::{Around, Track};
+use super::warnings::Warning;
 use super::{Expectation, FrameBatch, Stream};
 use crate::rtp::Media;
 use crate::rtp::header::{self, Header};
+use crate::rtp::rtcp::{self, Item};
 
 /// A stream that sends nothing for this long is not live.
 const ALIVE: Duration = Duration::from_secs(3);
@@ -26,6 +29,7 @@ pub struct Ingest {
     timeline: Timeline,
     reports: Reports,
     rates: Rates,
+    health: Health,
     out: Vec<FrameBatch>,
     last_out: Option<Instant>,
     /// Wrong-kind warnings given: per port (video, audio, both), for the other leg's type and for a stranger's.
@@ -47,6 +51,7 @@ impl Ingest {
             timeline: Timeline::new(expectation.start_time_us),
             reports: Reports::default(),
             rates: Rates::default(),
+            health: Health::default(),
             out: Vec::new(),
             last_out: None,
             warned_kind: [[false; 2]; 3],
@@ -92,6 +97,7 @@ impl Ingest {
         if self.last_out.is_some_and(|last| now >= last + ALIVE) {
             self.last_out = None;
             self.rates.stop(self.stream.meter());
+            self.health.silent(&self.stream);
             self.stream.set_live(false);
         } else if self.rates.due().is_some_and(|due| due <= now) {
             self.rates.roll(self.stream.meter(), now);
@@ -111,7 +117,9 @@ impl Ingest {
             self.warn_kind(port, header.payload_type);
             return;
         };
-        let video = self.tracks[Media::Video as usize].is_some();
+        let [video, audio] =
+            [Media::Video, Media::Audio].map(|it| self.tracks[it as usize].is_some());
+        self.health.packet(media, video && audio, &self.stream, now);
         let (track, mut around) = self.split(media as usize);
         let Some(track) = track else { return };
         let payload = &datagram[header.payload.clone()];
@@ -126,17 +134,17 @@ impl Ingest {
     }
 
     fn rtcp(&mut self, datagram: &[u8]) {
-        let (tracks, reports) = (&mut self.tracks, &mut self.reports);
-        let sound = report::read(datagram, |report| match report {
-            Report::Sender(report) => reports.keep(report),
-            Report::Bye { ssrc } => {
-                for track in tracks.iter_mut().flatten() {
-                    track.gate.bye(ssrc);
+        for item in rtcp::parse(datagram) {
+            match item {
+                Ok(Item::SenderReport(report)) => self.reports.keep(report.into()),
+                Ok(Item::Bye(bye)) => {
+                    for track in self.tracks.iter_mut().flatten() {
+                        track.gate.bye(bye.ssrc);
+                    }
                 }
+                Ok(_) => {}
+                Err(_) => self.malformed(),
             }
-        });
-        if !sound {
-            self.malformed();
         }
     }
 
@@ -155,6 +163,9 @@ impl Ingest {
         }
         self.last_out = Some(now);
         for batch in self.out.drain(..) {
+            if batch.media == Media::Video {
+                self.health.video(batch.keyframe, &self.stream, now);
+            }
             if batch.keyframe {
                 self.rates.keyframe(self.stream.meter(), now);
             }
@@ -187,15 +198,15 @@ impl Ingest {
             .filter(|media| port.is_none_or(|port| port == *media))
             .filter_map(|media| types[media as usize])
             .collect();
-        self.stream.warn(
-            "wrong_kind",
-            json!({
-                "port": port.map_or("both", Media::name),
-                "got": got,
-                "expected": expected,
-                "sender": if crossed { "other_leg" } else { "foreign" },
-            }),
-        );
+        let detail = json!({
+            "port": port.map_or("both", Media::name),
+            "got": got,
+            "expected": expected,
+            "sender": if crossed { "other_leg" } else { "foreign" },
+        });
+        // Who sends it may differ: each is told, though the code may hold already.
+        self.stream
+            .tell(Warning::WrongKind, port.unwrap_or(Media::Video), detail);
     }
 
     fn split(&mut self, index: usize) -> (Option<&mut Track>, Around<'_>) {

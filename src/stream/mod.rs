@@ -4,6 +4,7 @@
 pub mod batch;
 mod gate;
 mod gather;
+mod health;
 pub mod ingest;
 mod line;
 mod meter;
@@ -27,6 +28,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use self::meter::Meter;
+use self::warnings::{Warning, Warnings};
 use crate::events::{EventKind, Events};
 use crate::rtp::Media;
 use crate::rtp::codec::{Codec, TrackFacts};
@@ -95,6 +97,7 @@ pub struct Stream {
     counters: Arc<Counters>,
     events: Events,
     meter: Meter,
+    warnings: Warnings,
     info: watch::Sender<StreamInfo>,
     /// Copied on attach and detach, so that a delivery holds no lock.
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
@@ -124,6 +127,7 @@ impl Stream {
             counters,
             events,
             meter: Meter::default(),
+            warnings: Warnings::default(),
             info: watch::Sender::new(StreamInfo {
                 expected,
                 ..StreamInfo::default()
@@ -219,6 +223,7 @@ impl Stream {
             return;
         }
         self.set_live(false);
+        self.warnings.clear_all();
         self.info.send_modify(|info| {
             info.ended = true;
             info.live = false;
@@ -229,6 +234,12 @@ impl Stream {
     #[must_use]
     pub fn stats(&self) -> StreamStats {
         self.meter.read()
+    }
+
+    /// Codes of the warnings that hold now.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        self.warnings.codes()
     }
 
     fn has_ended(&self) -> bool {
@@ -243,8 +254,28 @@ impl Stream {
         &self.meter
     }
 
-    fn warn(&self, code: &str, detail: serde_json::Value) {
-        self.events.warn(&self.id, code, detail);
+    /// The WARNING event, where it did not hold already: then it is true.
+    fn raise(&self, warning: Warning, media: Media, detail: serde_json::Value) -> bool {
+        let new = self.warnings.raise(warning, media);
+        if new {
+            self.events.warn(&self.id, warning.code(), detail);
+        }
+        new
+    }
+
+    /// The event in any case.
+    fn tell(&self, warning: Warning, media: Media, detail: serde_json::Value) {
+        self.hold_warning(warning, media);
+        self.events.warn(&self.id, warning.code(), detail);
+    }
+
+    /// The warning without the event.
+    fn hold_warning(&self, warning: Warning, media: Media) {
+        self.warnings.raise(warning, media);
+    }
+
+    fn clear_warning(&self, warning: Warning, media: Media) {
+        self.warnings.clear(warning, media);
     }
 
     /// Every closed batch passes here and nowhere else: what keeps batches (a GOP cache, a ring for repairs) sits in front
