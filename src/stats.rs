@@ -58,6 +58,7 @@ counters! {
     frames_dropped: "Frames dropped for a viewer: socket or queue full.",
     nack_in: "Packets viewers asked for again (NACK).",
     repaired: "Packets sent again after a NACK.",
+    nack_unrepaired: "Packets asked for again that were not sent: too old, under way already, or more than a viewer may have.",
     pli_in: "Key-frame requests of viewers (PLI and FIR).",
     stun_rejected: "Datagrams refused by ICE: malformed, unknown ufrag, wrong integrity, or an address without a check.",
     dtls_failed: "DTLS hand-shakes that failed (alert, fingerprint mismatch).",

@@ -12,8 +12,6 @@ pub(super) const SUBSYSTEM: &[NotYet] = &[
     (CORERTC_OPT_TURN_SECRET, &[]),
     (CORERTC_OPT_TURN_TTL_S, &[]),
     (CORERTC_OPT_WHIP_CODECS, &[]),
-    (CORERTC_OPT_GOP_CACHE_BYTES, &[]),
-    (CORERTC_OPT_GOP_CACHE_MS, &[]),
     (CORERTC_OPT_ETAG_STRICT, &[]),
     (CORERTC_OPT_WHIP_TAKEOVER, &[]),
     (CORERTC_OPT_WHIP_DIRECT, &[]),

@@ -4,9 +4,12 @@
 //! ([`send`]): for each viewer seal, then one system call for about 16 viewers. A datagram comes in through
 //! [`inbound`], which finds its viewer, on this shard or another. Sessions steer by [`Fanout`].
 
+mod catchup;
 mod inbound;
 mod inbox;
+mod joining;
 mod lanes;
+mod repairs;
 mod send;
 mod shard;
 mod tasks;
@@ -60,6 +63,8 @@ pub struct ViewerNumbers {
     pub loss_percent: Option<f64>,
     /// Round-trip time of its last receiver report.
     pub rtt: Option<Duration>,
+    /// The bandwidth it estimates.
+    pub remb_bps: Option<u64>,
     /// Where media goes.
     pub remote: Option<SocketAddr>,
 }
@@ -231,7 +236,7 @@ pub struct ViewerHandle {
 }
 
 impl ViewerHandle {
-    /// A DTLS datagram to send, to `path` or wherever it was checked last.
+    /// A DTLS datagram to send, to `path` or as [`crate::peer::Viewer::transmit`] says.
     pub fn transmit(&self, path: Option<Path>, datagram: Vec<u8>) {
         self.tell(Command::Transmit(self.route.key, path, datagram));
     }

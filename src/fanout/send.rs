@@ -1,6 +1,7 @@
 //! The send loop: viewer-major. For each viewer every packet of the round is sealed into one scratch buffer that all
 //! viewers share; after about 16 viewers the kernel takes it in one call, each viewer's run of packets as one message.
 
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -8,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use slab::Slab;
 use tokio::net::UdpSocket;
 
+use super::catchup::Turn;
 use super::lanes::Round;
 use super::shard::{Entry, Shard};
 use crate::net::{MAX_MESSAGES, Outcome, Path, SendBatch};
@@ -20,17 +22,35 @@ const CHUNK_VIEWERS: usize = 16;
 /// Scratch bytes per system call: what stays in a core's second-level cache.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// Largest UDP message over IPv4 (over IPv6 it is larger), segments or not.
+const MESSAGE_MAX: usize = 65_507;
+/// RTP header and SRTP tag at most.
+const PACKET_OVERHEAD: usize = 12 + 16;
+
 /// Packets `first..first + count` that the kernel can cut out of one message: all of one length, but the last,
-/// which may be shorter (UDP_SEGMENT).
+/// which may be shorter (UDP_SEGMENT); not more than one message holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Run {
     first: usize,
     count: usize,
 }
 
+/// Why a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Kind {
+    /// As part of a round to everyone: what fails is lost, for the next frame is near.
+    #[default]
+    Live,
+    /// To catch up: what fails is tried again.
+    CatchUp,
+    /// Once more, after a loss: what fails will be asked for again.
+    Again,
+}
+
 /// What a message in flight carries.
 struct Load {
     viewer: usize,
+    kind: Kind,
     media: Media,
     packets: u32,
     payload_octets: u32,
@@ -44,6 +64,9 @@ pub(super) struct Outlet {
     batch: SendBatch,
     loads: Vec<Load>,
     runs: Vec<Run>,
+    kind: Kind,
+    /// An RTX payload while it is put together.
+    plain: Vec<u8>,
     socket: u8,
     chunk_viewers: usize,
     /// Viewers whose first packet of a track leaves in this round: a sender report follows at once.
@@ -128,6 +151,7 @@ impl Outlet {
         self.batch.push(path, start, len, segment, self.loads.len());
         self.loads.push(Load {
             viewer,
+            kind: self.kind,
             media,
             packets,
             payload_octets,
@@ -143,8 +167,73 @@ impl Outlet {
             || self.loads.len() + messages > MAX_MESSAGES
     }
 
+    /// Sends packets of a frame to one viewer that catches up. Where the socket was full, that is noted there.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "parts of a shard, with one caller"
+    )]
+    pub(super) fn chunk(
+        &mut self,
+        sockets: &[Arc<UdpSocket>],
+        viewers: &mut Slab<Entry>,
+        counters: &Counters,
+        index: usize,
+        path: &Path,
+        batch: &FrameBatch,
+        packets: Range<usize>,
+    ) {
+        find_runs(&mut self.runs, batch, packets.start, packets.end);
+        (self.kind, self.socket) = (Kind::CatchUp, path.socket);
+        self.queue(index, &viewers[index], path, batch);
+        self.flush(sockets, viewers, counters);
+        self.kind = Kind::Live;
+    }
+
+    /// Seals a packet once more for a viewer that lost it and queues it; false where it may not have it. The caller
+    /// flushes.
+    pub(super) fn again(
+        &mut self,
+        sockets: &[Arc<UdpSocket>],
+        viewers: &mut Slab<Entry>,
+        counters: &Counters,
+        index: usize,
+        seq: u64,
+        batch: &FrameBatch,
+        stream_bps: u64,
+        now: Instant,
+    ) -> bool {
+        let Some(path) = viewers[index].viewer.media_path().copied() else {
+            return false;
+        };
+        if self.must_flush(path.socket, 1) {
+            self.flush(sockets, viewers, counters);
+            self.socket = path.socket;
+        }
+        let span = &batch.packets[(seq - batch.first_seq) as usize];
+        let start = self.scratch.len();
+        let sealed = viewers[index].viewer.seal_again(
+            batch.media,
+            seq,
+            batch.timestamp,
+            span.marker,
+            batch.payload_of(span),
+            stream_bps,
+            now,
+            &mut self.plain,
+            &mut self.scratch,
+        );
+        if sealed {
+            let len = self.scratch.len() - start;
+            self.kind = Kind::Again;
+            self.message(index, batch.media, &path, start, len, 0, 1, span.len.into());
+            self.kind = Kind::Live;
+            self.chunk_viewers += 1;
+        }
+        sealed
+    }
+
     /// Gives the chunk to the kernel and books what became of it. Whoever can't be served loses the frame.
-    fn flush(
+    pub(super) fn flush(
         &mut self,
         sockets: &[Arc<UdpSocket>],
         viewers: &mut Slab<Entry>,
@@ -166,14 +255,22 @@ impl Outlet {
                 match outcome {
                     Outcome::Sent | Outcome::SentPlain => {
                         entry.viewer.segments &= outcome == Outcome::Sent;
-                        entry
-                            .viewer
-                            .count(load.media, load.packets, load.payload_octets);
+                        if load.kind == Kind::Again {
+                            counters.repaired.add(u64::from(load.packets));
+                        } else {
+                            entry
+                                .viewer
+                                .count(load.media, load.packets, load.payload_octets);
+                        }
                         entry.packets += u64::from(load.packets);
                         entry.bytes += u64::from(load.wire_bytes);
                         packets += u64::from(load.packets);
                         bytes += u64::from(load.wire_bytes);
                     }
+                    _ if load.kind == Kind::Again => {
+                        counters.nack_unrepaired.add(u64::from(load.packets));
+                    }
+                    Outcome::Blocked if load.kind == Kind::CatchUp => entry.start.blocked = true,
                     Outcome::Blocked | Outcome::Failed(_) => {
                         if std::mem::take(&mut entry.in_frame[load.media as usize]) {
                             entry.frames_dropped += 1;
@@ -208,11 +305,23 @@ impl Shard {
             let entry = &mut self.viewers[index];
             let media = batch.media as usize;
             if round.first == 0 {
+                let turn = match batch.media {
+                    Media::Video => entry.start.turn(batch),
+                    Media::Audio => Turn::Live,
+                };
+                if turn == Turn::Anew {
+                    entry.viewer.stop(batch.media);
+                    self.joining.remove(entry.key);
+                }
                 let had_started = entry.viewer.started(batch.media);
-                entry.in_frame[media] =
-                    entry
-                        .viewer
-                        .begin(batch.media, batch.first_seq, batch.keyframe);
+                entry.in_frame[media] = turn != Turn::No
+                    && entry.viewer.begin(
+                        batch.media,
+                        batch.codec,
+                        batch.first_seq,
+                        batch.packets.len(),
+                        batch.keyframe,
+                    );
                 if entry.in_frame[media] && !had_started {
                     self.outlet.fresh.push(index);
                 }
@@ -247,6 +356,8 @@ fn find_runs(runs: &mut Vec<Run>, batch: &FrameBatch, first: usize, end: usize) 
     let mut at = first;
     while at < end {
         let len = batch.packets[at].len;
+        let most = (MESSAGE_MAX / (usize::from(len) + PACKET_OVERHEAD)).max(1);
+        let end = end.min(at + most);
         let mut next = at + 1;
         while next < end && batch.packets[next].len == len {
             next += 1;
@@ -301,6 +412,8 @@ mod tests {
         );
         assert_eq!(runs_of(&[5, 6, 7]), [(0, 1), (1, 1), (2, 1)]);
         assert_eq!(runs_of(&[7, 6, 6]), [(0, 2), (2, 1)]);
+        assert_eq!(runs_of(&[4095; 16]), [(0, 15), (15, 1)]);
+        assert_eq!(runs_of(&[65_000; 2]), [(0, 1), (1, 1)]);
         assert_eq!(runs_of(&[7]), [(0, 1)]);
         assert_eq!(runs_of(&[]), []);
     }

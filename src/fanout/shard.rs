@@ -8,8 +8,11 @@ use std::time::{Duration, Instant, SystemTime};
 use slab::Slab;
 use tokio::sync::mpsc;
 
+use super::catchup::Start;
 use super::inbox::Inbox;
+use super::joining::Joining;
 use super::lanes::Lanes;
+use super::repairs::Repairs;
 use super::send::Outlet;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route};
@@ -36,7 +39,10 @@ pub(super) struct Entry {
     pub(super) viewer: Viewer,
     pub(super) key: u64,
     ufrag: String,
-    stream: StreamKey,
+    pub(super) stream: StreamKey,
+    pub(super) start: Start,
+    /// Packets that wait to be sent to it again.
+    pub(super) repairs: usize,
     events: mpsc::Sender<ViewerEvent>,
     numbers: Arc<std::sync::Mutex<ViewerNumbers>>,
     /// Per medium: it gets the rest of the frame being sent.
@@ -64,11 +70,13 @@ pub(super) struct Shard {
     idle_timeout: Duration,
     pub(super) counters: Arc<Counters>,
     pub(super) viewers: Slab<Entry>,
-    by_key: HashMap<u64, usize>,
+    pub(super) by_key: HashMap<u64, usize>,
     pub(super) streams: HashMap<StreamKey, Playing>,
     pub(super) inbox: Arc<Inbox>,
     taken: VecDeque<(StreamKey, Arc<FrameBatch>)>,
     pub(super) lanes: Lanes,
+    pub(super) joining: Joining,
+    pub(super) repairs: Repairs,
     pub(super) outlet: Outlet,
     outbox: Outbox,
 }
@@ -89,6 +97,8 @@ impl Shard {
             streams: HashMap::new(),
             taken: VecDeque::new(),
             lanes: Lanes::default(),
+            joining: Joining::default(),
+            repairs: Repairs::default(),
             outlet: Outlet::default(),
             outbox: Outbox::default(),
         }
@@ -101,6 +111,8 @@ impl Shard {
             key,
             ufrag: new.ufrag,
             stream: stream_key,
+            start: Start::default(),
+            repairs: 0,
             events: new.events,
             numbers: new.numbers,
             in_frame: [false; 2],
@@ -127,6 +139,7 @@ impl Shard {
         let Some(index) = self.by_key.remove(&key) else {
             return;
         };
+        self.joining.remove(key);
         let viewer = &mut self.viewers[index].viewer;
         viewer.goodbye(&mut self.outbox);
         for datagram in last_words {
@@ -195,21 +208,22 @@ impl Shard {
         for (path, bytes) in self.outbox.send.drain(..) {
             self.outlet.send_now(&self.sockets, &path, &bytes);
         }
-        for notice in self.outbox.notices.drain(..) {
+        for notice in std::mem::take(&mut self.outbox.notices) {
             let event = match notice {
                 Notice::Checked(path) => ViewerEvent::Checked(path),
                 Notice::Dtls(path, datagram) => ViewerEvent::Dtls(path, datagram),
                 Notice::Left => ViewerEvent::Left,
                 Notice::KeyframeWanted => {
-                    if let Some(playing) = self.streams.get(&entry.stream) {
-                        playing.stream.want_keyframe(Instant::now());
-                    }
+                    self.keyframe_wanted(index, Instant::now());
                     continue;
                 }
-                Notice::Missing(..) => continue,
+                Notice::Missing(media, missing) => {
+                    self.missing(index, media, &missing);
+                    continue;
+                }
             };
             let dtls = matches!(event, ViewerEvent::Dtls(..));
-            if entry.events.try_send(event).is_err() && dtls {
+            if self.viewers[index].events.try_send(event).is_err() && dtls {
                 self.counters.dtls_dropped.inc();
             }
         }
@@ -279,6 +293,7 @@ impl Shard {
             frames_dropped: entry.frames_dropped,
             loss_percent: feedback.loss_percent(),
             rtt: feedback.rtt(),
+            remb_bps: feedback.remb_bps(),
             remote: entry
                 .viewer
                 .media_path()

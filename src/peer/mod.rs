@@ -5,10 +5,12 @@ pub mod feedback;
 pub mod ice;
 pub mod outbox;
 pub mod paths;
+pub mod repair;
 pub mod srtp;
 pub mod track;
 pub mod viewer;
 
 pub use outbox::{Notice, Outbox, ViewerSetup};
-pub use track::TrackSetup;
+pub use repair::Repair;
+pub use track::{RtxSetup, TrackSetup};
 pub use viewer::Viewer;

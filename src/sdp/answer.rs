@@ -8,15 +8,8 @@ use crate::rtp::Media;
 
 pub use super::choose::choose_playback;
 
-/// Whether lost packets can be asked for (RFC 4585 generic NACK) and come as RTX (RFC 4588). The one switch for both.
-pub const REPAIR: bool = false;
-
 /// The feedback this server really answers; the answer holds what the offer has of it (P095).
-const FEEDBACK: &[&str] = if REPAIR {
-    &["nack", "nack pli", "ccm fir"]
-} else {
-    &["nack pli", "ccm fir"]
-};
+const FEEDBACK: &[&str] = &["nack", "nack pli", "ccm fir", "goog-remb"];
 
 /// FFmpeg reads answers of at most 8191 bytes (P090, C024).
 const ANSWER_MAX: usize = 8191;
@@ -32,7 +25,7 @@ pub struct MediaAnswer {
     pub payload_type: u8,
     /// The `a=fmtp` parameters to answer, empty where none.
     pub fmtp: String,
-    /// RTX payload type, where offered for it and [`REPAIR`] is on.
+    /// RTX payload type, where offered for it (RFC 4588); video only.
     pub rtx: Option<u8>,
 }
 

@@ -35,7 +35,8 @@ pub fn choose_playback(
             media,
             payload_type: codec.payload_type,
             fmtp: answered_fmtp(codec, facts),
-            rtx: super::answer::REPAIR.then_some(codec.rtx).flatten(),
+            // Lost audio is repaired on its own SSRC, if at all: one packet is no burst to keep apart.
+            rtx: codec.rtx.filter(|_| media == Media::Video),
         });
     }
     if chosen.is_empty() {
@@ -96,8 +97,8 @@ fn best(section: &MediaOffer, facts: TrackFacts) -> Option<&CodecOffer> {
 /// The offered `a=fmtp` mirrored (C075), with what the stream really is put in.
 fn answered_fmtp(codec: &CodecOffer, facts: TrackFacts) -> String {
     match (facts.codec, facts.profile_level_id) {
-        // The stream's own profile, level and all, where the client offered that profile (P096, C052). An answer with
-        // another profile than the offered one matches no codec in libwebrtc: then the offer is mirrored as it is.
+        // The stream's own profile-level-id where the client offered that profile (P096, C052); else the offer as it
+        // is: the profile of a payload type is not the answerer's to change (RFC 6184 §8.2.2).
         (Codec::H264, Some(stream)) if fit::has_profile_of(codec, facts) => {
             let [profile, flags, level] = stream;
             with_parameter(

@@ -32,8 +32,8 @@ pub enum SessionError {
     /// A limit of the configuration: 503 + Retry-After.
     #[error("{0}")]
     Limit(String),
-    /// Closing or closed: 404.
-    #[error("the server is closing")]
+    /// The stream or the whole server is closing: 404.
+    #[error("the stream is closing")]
     Closing,
     /// The DTLS library or the random number generator refused: 503.
     #[error("{0}")]
@@ -92,6 +92,8 @@ pub struct SessionStats {
     /// Fraction lost of the last receiver report, percent.
     pub loss_percent: Option<f64>,
     pub rtt_ms: Option<f64>,
+    /// The bandwidth the viewer estimates (REMB).
+    pub remb_bps: Option<u64>,
     pub seconds: f64,
 }
 

@@ -68,7 +68,7 @@ impl Health {
         self.keyframe.get_or_insert(now);
     }
 
-    /// The whole stream fell silent: nothing can be said of it.
+    /// The whole stream fell silent, or other legs are announced: nothing can be said of it.
     pub(super) fn silent(&mut self, stream: &Stream) {
         *self = Self {
             told: self.told,

@@ -1,8 +1,8 @@
 //! One medium of a stream on its way in: gate, verification, line, gather, in this order; frame batches come out.
 
-use std::time::Instant;
+mod complaints;
 
-use serde_json::json;
+use std::time::Instant;
 
 use super::batch::FrameBatch;
 use super::gate::{Admission, Gate};
@@ -10,7 +10,7 @@ use super::gather::{Closed, Gather};
 use super::line::{Timeline, TrackLine};
 use super::params::ParameterSets;
 use super::reorder::{Early, Reorder};
-use super::report::Reports;
+use super::report::{Reports, SenderReport};
 use super::verify::{Start, Verifier};
 use super::warnings::Warning;
 use super::{Stream, TrackExpectation};
@@ -73,6 +73,19 @@ impl Track {
         }
     }
 
+    /// The next FFmpeg is told something else. What an unproven run has gathered goes; the line goes on.
+    pub(super) fn expect(&mut self, expected: TrackExpectation, stream: &Stream) {
+        if expected.codec != self.expected.codec {
+            self.drop_unproven(stream);
+            self.gather.clear();
+            self.verifier = Verifier::new(expected.codec, false);
+            self.params = ParameterSets::default();
+        }
+        self.gate.open();
+        self.expected = expected;
+        self.forget_complaints(stream);
+    }
+
     /// One packet with the track's own payload type. True where a restart of the sender was taken over.
     pub(super) fn packet(
         &mut self,
@@ -114,6 +127,13 @@ impl Track {
             Admission::Stale => counters.leg_drops.inc(),
         }
         false
+    }
+
+    /// A sender report, perhaps of this track's sender.
+    pub(super) fn reported(&mut self, report: SenderReport, timeline: &mut Timeline) {
+        if self.gate.speaks(report.ssrc) {
+            timeline.reported(&self.line, report);
+        }
     }
 
     /// When silence closes the open batch, or a hole is given up.
@@ -178,14 +198,7 @@ impl Track {
         self.pictures.new_run();
         self.last_sent = None;
         self.runs += 1;
-        // Another FFmpeg may be right, or wrong anew.
-        for warning in [
-            Warning::CodecMismatch,
-            Warning::NoParameterSets,
-            Warning::BFrames,
-        ] {
-            around.stream.clear_warning(warning, self.media);
-        }
+        self.forget_complaints(around.stream);
     }
 
     fn advance(&mut self, rtp: u32, now: Instant, around: &mut Around<'_>) {
@@ -367,33 +380,5 @@ impl Track {
         if self.verifier.mismatch {
             stream.counters().leg_codec_mismatch.add(packets);
         }
-    }
-
-    fn warn_unproven(&mut self, stream: &Stream) {
-        let needs_sets = matches!(self.expected.codec, Codec::H264 | Codec::H265 | Codec::Av1);
-        if needs_sets && !self.verifier.mismatch {
-            self.warn(Warning::NoParameterSets, stream);
-        } else {
-            self.verifier.mismatch = true;
-            self.warn_mismatch("no key frame of this codec came", stream);
-        }
-    }
-
-    /// The run is another codec; `seen` says by what. Facts told of the medium before no longer hold.
-    fn warn_mismatch(&self, seen: &str, stream: &Stream) {
-        let detail = json!({
-            "media": self.media.name(),
-            "expected": self.expected.codec.name(),
-            "copied": self.expected.copied,
-            "seen": seen,
-        });
-        if stream.raise(Warning::CodecMismatch, self.media, detail) {
-            stream.set_track(self.media, None);
-        }
-    }
-
-    fn warn(&self, warning: Warning, stream: &Stream) {
-        let detail = json!({ "media": self.media.name(), "codec": self.expected.codec.name() });
-        stream.raise(warning, self.media, detail);
     }
 }

@@ -36,7 +36,7 @@ use crate::session::Sessions;
 use crate::signal::Signal;
 use crate::signal::auth::AuthHook;
 use crate::stats::Counters;
-use crate::stream::Streams;
+use crate::stream::{Streams, history};
 
 use close::Tail;
 use errors::check_id;
@@ -260,6 +260,10 @@ impl Running {
             counters: counters.clone(),
             events: events.clone(),
             keys: AtomicU64::new(1),
+            kept: history::Limits {
+                bytes: settings.gop_cache_bytes,
+                time: settings.gop_cache,
+            },
         };
         let ports = Ports::new(settings.leg_ports.clone());
         let processes = Processes::new(world, ports, counters.clone(), settings.stop_linger);

@@ -8,6 +8,7 @@ use crate::rtp::Media;
 use crate::rtp::codec::Codec;
 use crate::rtp::header;
 use crate::stats::Counters;
+use crate::stream::history::Limits;
 use crate::stream::{Expectation, FrameBatch, Ingest, Sink, Stream, StreamKey, TrackExpectation};
 
 pub(super) const T0_US: u64 = 1_700_000_000_000_000;
@@ -75,6 +76,10 @@ impl Rig {
             "cam",
             StreamKey(7),
             expectation,
+            Limits {
+                bytes: 1 << 20,
+                time: Duration::from_secs(12),
+            },
             Arc::clone(&counters),
             events.clone(),
         );
