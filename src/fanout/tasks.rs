@@ -76,6 +76,10 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
                     shard.refuse(key, error.to_string());
                 }
             }
+            Command::RestartIce(key, credentials, done) => {
+                shard.restart_ice(key, credentials);
+                let _ = done.send(());
+            }
             Command::Remove(key, last_words, done) => {
                 shard.remove(key, last_words);
                 // Nobody waits any more: fine.

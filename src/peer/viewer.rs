@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
-use super::ice::stun::{self, StunError};
+use super::ice::generations::Generations;
 use super::ice::{Kind, classify};
 use super::outbox::{Notice, Outbox, ViewerSetup};
 use super::paths::Paths;
@@ -24,25 +24,25 @@ const HELD_MAX: usize = 8;
 /// Longest SRTCP packet read; longer ones are no feedback.
 const RTCP_MAX: usize = 1500;
 
-struct Security {
+pub(super) struct Security {
     outbound: Outbound,
     inbound: Inbound,
 }
 
 /// The state of one viewer.
 pub struct Viewer {
-    security: Option<Security>,
+    pub(super) security: Option<Security>,
     tracks: [Option<Track>; 2],
-    media_path: Option<Path>,
+    pub(super) media_path: Option<Path>,
     /// The kernel takes segmented sends on the path to it.
     pub segments: bool,
-    paths: Paths,
-    pwd: String,
+    pub(super) paths: Paths,
+    pub(super) generations: Generations,
     cname: Arc<str>,
     held: Vec<(Path, Vec<u8>)>,
-    heard: Instant,
+    pub(super) heard: Instant,
     feedback: Feedback,
-    counters: Arc<Counters>,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Viewer {
@@ -55,7 +55,7 @@ impl Viewer {
             media_path: None,
             segments,
             paths: Paths::default(),
-            pwd: setup.pwd,
+            generations: Generations::new(setup.credentials),
             cname: setup.cname,
             held: Vec::new(),
             heard: now,
@@ -81,59 +81,6 @@ impl Viewer {
             Kind::Rtp => self.counters.srtp_rejected.inc(),
             Kind::Unknown => self.counters.datagrams_unknown.inc(),
         }
-    }
-
-    /// RFC 8445 §7.3: a check that authenticates makes its address known and is answered.
-    fn stun(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        let request = stun::BindingRequest::parse(bytes).ok();
-        let verdict = request.as_ref().map(|request| request.verify(&self.pwd));
-        let (Some(request), Some(Ok(()) | Err(StunError::UnknownAttribute))) = (request, verdict)
-        else {
-            return self.counters.stun_rejected.inc();
-        };
-        let Some(learnt) = self.paths.checked(path, bytes.len(), now) else {
-            return self.counters.stun_rejected.inc();
-        };
-        if learnt.new {
-            out.learnt.push(path);
-        }
-        if let Some(forgotten) = learnt.forgotten {
-            if self.media_path == Some(forgotten) {
-                self.media_path = self.paths.selected().copied();
-            }
-            out.forgotten.push(forgotten);
-        }
-        if self.paths.is_proven(&path) || self.security.is_none() {
-            self.heard = now;
-        }
-        let mut answer = Vec::with_capacity(96);
-        let understood = verdict == Some(Ok(())) && !request.controlled;
-        if verdict != Some(Ok(())) {
-            stun::write_unknown(&mut answer, &request, &self.pwd);
-        } else if request.controlled {
-            // RFC 8445 §7.3.1.1: we are lite, so always controlled; a peer that says so too must switch.
-            stun::write_error(
-                &mut answer,
-                &request.transaction,
-                487,
-                "Role Conflict",
-                &self.pwd,
-            );
-        } else {
-            stun::write_success(
-                &mut answer,
-                &request.transaction,
-                path.remote_canonical(),
-                &self.pwd,
-            );
-        }
-        if self.paths.spend(&path, answer.len()) {
-            out.send.push((path, answer));
-        }
-        if understood && self.security.is_none() {
-            out.notices.push(Notice::Checked(path));
-        }
-        self.release_held(out);
     }
 
     fn dtls(&mut self, path: Path, bytes: &[u8], out: &mut Outbox) {
@@ -211,7 +158,7 @@ impl Viewer {
         }
     }
 
-    fn release_held(&mut self, out: &mut Outbox) {
+    pub(super) fn release_held(&mut self, out: &mut Outbox) {
         while let Some((path, bytes)) = self.held.first() {
             let known = self.paths.all().any(|known| known == path);
             if known && !self.paths.spend(path, bytes.len()) {
