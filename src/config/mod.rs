@@ -1,6 +1,7 @@
 //! The host's configuration: validated settings that every other module reads. `options` holds the raw values by number.
 
 pub mod availability;
+pub mod certificate;
 mod ice;
 pub mod numbers;
 pub mod options;

@@ -1,5 +1,5 @@
 //! From raw options to [`Settings`]: forms, ranges and what must fit together. Touches no socket, and no file beyond
-//! looking whether the certificate can be read.
+//! reading the certificate.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::numbers::*;
 use super::options::Options;
-use super::{MissingMedia, Settings};
+use super::{MissingMedia, Settings, certificate};
 use crate::error::Error;
 
 impl Options {
@@ -195,11 +195,9 @@ impl Options {
             (Some(_), None) => return Err(alone("TLS_CERT_FILE", "TLS_KEY_FILE")),
             (None, Some(_)) => return Err(alone("TLS_KEY_FILE", "TLS_CERT_FILE")),
         };
-        for (name, path) in [("TLS_CERT_FILE", &certificate), ("TLS_KEY_FILE", &key)] {
-            std::fs::File::open(path)
-                .map_err(|why| Error::Invalid(format!("{name}: {path:?}: {why}")))?;
-        }
-        Ok(Some((certificate.into(), key.into())))
+        let files: (PathBuf, PathBuf) = (certificate.into(), key.into());
+        certificate::load(&files.0, &files.1).map_err(Error::Invalid)?;
+        Ok(Some(files))
     }
 
     fn leg_ports(&self) -> Result<Option<RangeInclusive<u16>>, Error> {

@@ -1,6 +1,8 @@
 //! What the WHEP tests share: a subsystem, a process whose legs are fed like FFmpeg feeds them, requests, an offer.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod checks;
+
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
