@@ -5,12 +5,20 @@
 //! duplicate. Timestamps stay what they are: the player sees late frames and hurries, nothing else. A key frame that
 //! comes live makes everyone live at once.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use slab::Slab;
+use tokio::net::UdpSocket;
+
 use super::lanes::ROUND_PACKETS;
-use super::shard::Shard;
+use super::send::{Kind, Outlet, find_runs};
+use super::shard::{Entry, Shard};
+use crate::net::Path;
 use crate::rtp::Media;
 use crate::rtp::codec::Codec;
+use crate::stats::Counters;
 use crate::stream::FrameBatch;
 use crate::stream::history::Next;
 
@@ -231,5 +239,29 @@ impl CatchUp {
             next,
             between_frames: true,
         }
+    }
+}
+
+impl Outlet {
+    /// Sends packets of a frame to one viewer that catches up. Where the socket was full, that is noted there.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "parts of a shard, with one caller"
+    )]
+    fn chunk(
+        &mut self,
+        sockets: &[Arc<UdpSocket>],
+        viewers: &mut Slab<Entry>,
+        counters: &Counters,
+        index: usize,
+        path: &Path,
+        batch: &FrameBatch,
+        packets: Range<usize>,
+    ) {
+        find_runs(&mut self.runs, batch, packets.start, packets.end);
+        (self.kind, self.socket) = (Kind::CatchUp, path.socket);
+        self.queue(index, &viewers[index], path, batch);
+        self.flush(sockets, viewers, counters);
+        self.kind = Kind::Live;
     }
 }

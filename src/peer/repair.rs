@@ -13,8 +13,9 @@ const SLOTS: usize = 256;
 /// A round trip where none was reported yet, and the shortest one believed.
 const RTT_DEFAULT: Duration = Duration::from_millis(40);
 const RTT_MIN: Duration = Duration::from_millis(8);
-/// A viewer may be sent as much again as the stream has bits, and this much where that is little.
-const RATE_MIN_BPS: u64 = 2_000_000;
+/// A viewer may be sent twice as much again as the stream has bits, and this much where that is little.
+const RATE_TIMES: u64 = 2;
+const RATE_MIN_BPS: u64 = 4_000_000;
 /// Bytes that may leave at once after a quiet time.
 const CREDIT_MAX: u64 = 128 << 10;
 
@@ -47,7 +48,7 @@ impl Repair {
         if self.slots.is_empty() {
             self.slots.resize(SLOTS, None);
         }
-        self.refill(stream_bps.max(RATE_MIN_BPS), now);
+        self.refill((stream_bps * RATE_TIMES).max(RATE_MIN_BPS), now);
         let bytes = bytes as u64;
         if self.spent + bytes > CREDIT_MAX {
             return false;
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_gets_no_more_than_the_streams_own_rate() {
+    fn a_flood_gets_no_more_than_a_measure_of_the_streams_rate() {
         let start = Instant::now();
         let mut repair = Repair::default();
         let rate_bps = 4_000_000;
@@ -187,7 +188,7 @@ mod tests {
                 bytes += 1200;
             }
         }
-        let fair = rate_bps / 8 * 2 + CREDIT_MAX;
+        let fair = RATE_TIMES * rate_bps / 8 * 2 + CREDIT_MAX;
         assert!(bytes <= fair, "{bytes} of {fair}");
         assert!(bytes > fair * 9 / 10, "{bytes} of {fair}");
     }

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use super::FrameBatch;
 use crate::rtp::Media;
 
-/// How long packets can be repaired. Players ask within a few round trips; late audio is of no use to anyone.
-const REPAIR_TIME: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(1)];
+/// How long packets can be repaired. Players ask within a few round trips, but first of all when a link comes back that
+/// was gone for seconds; late audio is of no use to anyone.
+const REPAIR_TIME: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(1)];
 /// Bytes kept for repair at most, beside the pictures since the last key frame.
 const REPAIR_BYTES: [usize; 2] = [4 << 20, 256 << 10];
 /// What a batch costs beside its payload, and a packet beside its bytes.
