@@ -22,6 +22,8 @@ struct Setting {
     _ffmpeg: Ffmpeg,
     relay: Relay,
     host: Host,
+    /// The payload type of retransmissions, where there are any.
+    rtx: Option<u8>,
 }
 
 impl Setting {
@@ -34,7 +36,17 @@ impl Setting {
         let site = Site::start();
         let browser = Browser::on(&site);
         browser.run("whep.changeOffer(arguments[0])", vec![json!(change_offer)]);
-        browser.watch("one", &host.url("/whep/cam"));
+        let answer = browser.post("one", &host.url("/whep/cam"), &["video", "audio"]);
+        assert_eq!(answer["status"], 201, "{answer}");
+        let sdp = answer["body"].as_str().unwrap();
+        let video = sdp
+            .lines()
+            .find(|line| line.starts_with("m=video"))
+            .unwrap();
+        let rtx = video
+            .split(' ')
+            .nth(4)
+            .map(|number| number.parse().unwrap());
         browser.sees_motion("one");
         Self {
             browser,
@@ -42,6 +54,7 @@ impl Setting {
             _ffmpeg: ffmpeg,
             relay,
             host,
+            rtx,
         }
     }
 
@@ -76,8 +89,8 @@ fn goes_on_under_loss(codec: Codec) {
     assert!(host.counter("nack_in") > 5);
     assert!(host.counter("repaired") > 5);
     assert!(after.repaired > 5, "as RTX: {after:?}");
-    // Once in a while the repair of a repair is lost as well; a picture that stops for long is another matter.
-    assert!(after.freeze_seconds < 1.0, "{after:?}");
+    // A busy machine may stop the picture for a moment; without repair it stands until the next key frame, 5 s in the mean.
+    assert!(after.freeze_seconds < 2.0, "{after:?}");
 }
 
 #[test]
@@ -98,7 +111,7 @@ fn without_rtx_the_same_packet_comes_again() {
     setting.relay.lose(50);
     let (after, _) = setting.frames_more(300);
     assert!(setting.host.counter("repaired") > 5);
-    assert!(after.freeze_seconds < 1.0, "{after:?}");
+    assert!(after.freeze_seconds < 2.0, "{after:?}");
     assert_eq!(after.plis, 0, "{after:?}");
 }
 
@@ -116,12 +129,11 @@ fn a_link_that_was_gone_for_seconds_is_repaired() {
 #[test]
 fn a_wish_for_a_key_frame_is_answered_from_the_cache() {
     let _turn = one_at_a_time();
-    let setting = Setting::new(Codec::H264, "no nack");
+    let setting = Setting::new(Codec::H264, "");
+    setting.relay.lose_type(setting.rtx.unwrap());
     setting.outage(Duration::from_millis(300));
     let (after, took) = setting.frames_more(60);
-    eprintln!("{took:?} {after:?}");
     assert!(setting.host.counter("pli_in") > 0);
-    assert_eq!(setting.host.counter("nack_in"), 0);
-    assert!(took < Duration::from_secs(5), "{took:?} {after:?}");
+    assert!(took < Duration::from_secs(6), "{took:?} {after:?}");
     assert!(after.key_frames_decoded >= 2, "{after:?}");
 }

@@ -10,8 +10,8 @@ use corertc::rtp::codec::Codec;
 use common::browser::{Browser, Report};
 use common::ffmpeg::{Ffmpeg, PICTURE_AND_TONE};
 use common::host::{Host, long_gop};
-use common::one_at_a_time;
 use common::site::Site;
+use common::{PATIENCE, eventually, one_at_a_time};
 
 /// From the POST. Without a cache it is half a GOP in the mean, 5 s.
 const AT_ONCE_MS: f64 = 2_000.0;
@@ -47,16 +47,18 @@ fn starts_at_once(codec: Codec) {
         seen.frames_decoded >= one.frames_decoded + 60
     });
     assert!(fresh.elapsed() < Duration::from_secs(4), "{after:?}");
-    let remb = host.stats()["sessions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .any(|session| session["remb_bps"].as_u64() > Some(100_000));
-    assert!(
-        remb,
-        "the browser says what its link takes: {}",
-        host.stats()
-    );
+    // Without being asked, it says what its link takes.
+    eventually("an estimate of the bandwidth", PATIENCE, || {
+        let stats = host.stats();
+        let sessions = stats["sessions"].as_array().unwrap();
+        match sessions
+            .iter()
+            .find(|one| one["remb_bps"].as_u64() > Some(100_000))
+        {
+            Some(_) => Ok(()),
+            None => Err(stats.to_string()),
+        }
+    });
 }
 
 #[test]
@@ -81,5 +83,4 @@ fn without_a_cache_the_picture_begins_with_the_next_key_frame() {
     let (first, later) = join(&browser, &host, "one");
     assert!(first.first_frame_ms.unwrap() > AT_ONCE_MS, "{first:?}");
     assert_eq!(later.freezes, 0, "{later:?}");
-    assert!(host.counter("pli_in") > 0, "it asks for a key frame");
 }

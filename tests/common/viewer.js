@@ -5,17 +5,16 @@ window.whep = (() => {
   const viewers = new Map();
   let change = '';
 
-  // Players that can do less: 'no rtx', 'no nack' in the offers from now on.
+  // Offers are those of a player that can do less from now on: 'no rtx'.
   function changeOffer(what) {
     change = what;
   }
 
   function changed(sdp) {
-    const unwanted = { 'no rtx': / rtx\/|apt=/, 'no nack': / rtx\/|apt=| nack\r?$/ }[change];
-    if (!unwanted) {
+    if (change !== 'no rtx') {
       return sdp;
     }
-    return sdp.split('\n').filter((line) => !unwanted.test(line)).join('\n');
+    return sdp.split('\n').filter((line) => !/ rtx\/|apt=/.test(line)).join('\n');
   }
 
   // A peer connection and the element that shows what it receives.
