@@ -1,15 +1,23 @@
 #!/bin/sh
-# Every figure, one program after the other; the numbers as JSON lines in target/figures.json (or $1).
+# Every figure, one program after the other; the numbers as JSON lines in bench/target/figures.json.
+# Arguments go to the programs that compare servers: --runs N, --link veth, --contender NAME=PROGRAM.
 set -eu
 cd "$(dirname "$0")"
-figures=${1:-target/figures.json}
 export CARGO_TARGET_DIR="$PWD/target"
 cargo build --release --bins
+figures=target/figures.json
 : >"$figures"
-for program in send_path memory start_hook; do
+run() {
     echo
-    echo "== $program"
-    "target/release/$program" --json "$figures"
-done
+    echo "== $1"
+    program=$1
+    shift
+    "target/release/$program" --json "$figures" "$@" || failed=yes
+}
+failed=
+run send_path "$@"
+run memory "$@"
+run start_hook
 echo
 echo "figures: bench/$figures"
+test -z "$failed"

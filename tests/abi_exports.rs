@@ -72,3 +72,33 @@ fn the_soname_carries_the_abi_version_and_the_library_stays_loaded() {
         );
     }
 }
+
+#[test]
+fn the_static_library_needs_nothing_but_the_c_library() {
+    // What rustc names for a C host that links the static library (`--print native-static-libs`); `corertc.pc` has it
+    // as Libs.private.
+    let program = c::scratch("static");
+    let source = c::root().join("tests/c/static_host.c");
+    let output = c::run(
+        Command::new("gcc")
+            .args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+            .arg(format!("-I{}", c::root().join("include").display()))
+            .arg(source)
+            .arg(c::library_folder().join("libcorertc.a"))
+            .args([
+                "-lgcc_s",
+                "-lutil",
+                "-lrt",
+                "-lpthread",
+                "-lm",
+                "-ldl",
+                "-lc",
+                "-o",
+            ])
+            .arg(&program),
+    );
+    assert!(output.status.success(), "{}", c::words(&output));
+    let output = c::run(&mut Command::new(&program));
+    assert!(output.status.success(), "{}", c::words(&output));
+    std::fs::remove_file(program).expect("remove the program");
+}

@@ -3,13 +3,15 @@
 
 mod whep_rig;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use corertc::config::IceServer;
-use corertc::signal::auth::Action;
+use corertc::config::{IceServer, Settings};
+use corertc::signal::auth::{Action, AuthQuery};
+use corertc::subsystem::Subsystem;
 use http::Request;
 use whep_rig::*;
 
@@ -59,12 +61,24 @@ fn a_post_makes_a_session_with_all_its_headers() {
     assert_eq!(answer.matches("a=sendonly").count(), 2, "{answer}");
 }
 
+/// A subsystem that tells when a POST got as far as the host's callback, which is just before it waits for the stream.
+fn asking(settings: Settings) -> (Arc<Subsystem>, Receiver<()>) {
+    let (tell, asked) = channel();
+    let tell = Mutex::new(tell);
+    let hook = move |_: &AuthQuery| {
+        let _ = tell.lock().unwrap().send(());
+        None
+    };
+    (with_auth(settings, Arc::new(hook)), asked)
+}
+
 /// Video is known before audio: the POST waits for the second track and its answer carries both.
 #[test]
 fn the_answer_carries_both_tracks_even_if_one_comes_later() {
-    let subsystem = subsystem(settings());
+    let (subsystem, asked) = asking(settings());
     let _video = fed(&subsystem, "late", true, false);
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let started = Instant::now();
+    let deadline = started + Duration::from_secs(5);
     let first = loop {
         let response = play(&subsystem, "/whep/late");
         if response.status() == 201 || Instant::now() > deadline {
@@ -72,10 +86,13 @@ fn the_answer_carries_both_tracks_even_if_one_comes_later() {
         }
     };
     // Audio never came within the second it was given: it is answered without.
+    assert!(started.elapsed() > Duration::from_millis(900));
     let answer = std::str::from_utf8(first.body()).unwrap();
     assert_eq!(answer.matches("a=sendonly").count(), 1, "{answer}");
     let other = Arc::clone(&subsystem);
+    asked.try_iter().for_each(drop);
     let poster = std::thread::spawn(move || play(&other, "/whep/late"));
+    asked.recv().unwrap();
     let _both = fed(&subsystem, "late", false, true);
     let second = poster.join().unwrap();
     let answer = std::str::from_utf8(second.body()).unwrap();
@@ -105,10 +122,11 @@ fn an_unknown_stream_is_404_and_one_without_packets_409() {
 fn a_held_post_is_answered_once_packets_come() {
     let mut settings = settings();
     settings.wait_for_stream = Duration::from_secs(5);
-    let subsystem = subsystem(settings);
+    let (subsystem, asked) = asking(settings);
     let _silent = fed(&subsystem, "soon", false, false);
     let other = Arc::clone(&subsystem);
     let poster = std::thread::spawn(move || play(&other, "/whep/soon"));
+    asked.recv().unwrap();
     let _feed = fed(&subsystem, "soon", true, true);
     assert_eq!(poster.join().unwrap().status(), 201);
 }

@@ -34,6 +34,20 @@ fn send_path(sample: &str) -> Value {
     figures(env!("CARGO_BIN_EXE_send_path"), &load)["servers"][0].clone()
 }
 
+fn memory(setup: &str) -> Value {
+    let arguments = [
+        "--servers",
+        "webrtc",
+        "--runs",
+        "1",
+        "--viewers",
+        "20",
+        "--setup",
+        setup,
+    ];
+    figures(env!("CARGO_BIN_EXE_memory"), &arguments)["servers"][0].clone()
+}
+
 #[test]
 fn packets_dropped_in_the_kernel_are_counted_to_the_last_one() {
     let server = send_path("4");
@@ -50,12 +64,18 @@ fn packets_that_are_read_are_counted_and_authentic() {
 
 #[test]
 fn viewers_join_stay_while_idle_and_leave_no_descriptor() {
-    let arguments = ["--servers", "webrtc", "--runs", "1", "--viewers", "20"];
-    let server = figures(env!("CARGO_BIN_EXE_memory"), &arguments)["servers"][0].clone();
+    let server = memory("actpass");
     assert_eq!(server["runs"], 1, "{server}");
     assert!(
         server["kib_per_viewer"].as_f64().unwrap_or(0.0) > 10.0,
         "{server}"
     );
     assert_eq!(server["fds_after_leaving"], 0.0, "{server}");
+}
+
+#[test]
+fn viewers_join_in_either_dtls_role() {
+    assert_eq!(memory("active")["viewers_as_dtls_client"], 20.0);
+    // The crate's own choice where it has one.
+    assert_eq!(memory("actpass")["viewers_as_dtls_client"], 0.0);
 }

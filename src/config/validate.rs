@@ -133,7 +133,8 @@ impl Options {
         let (name, text) = self.text(CORERTC_OPT_CORS_ORIGINS);
         let all: Vec<String> = list(text).map(str::to_owned).collect();
         for origin in &all {
-            if !(origin == "*" && all.len() == 1) && !is_origin(origin) {
+            let any = origin == "*" && all.len() == 1;
+            if !any && !is_origin(origin) {
                 return Err(Error::Invalid(format!(
                     "{name}: {origin:?} is not an origin (scheme://host[:port]), and * stands alone"
                 )));

@@ -190,6 +190,7 @@ impl Shard {
         );
         let begun = entry.viewer.begin(
             Media::Video,
+            batch.codec,
             batch.first_seq,
             batch.packets.len(),
             batch.keyframe,

@@ -236,7 +236,7 @@ pub struct ViewerHandle {
 }
 
 impl ViewerHandle {
-    /// A DTLS datagram to send, to `path` or wherever it was checked last.
+    /// A DTLS datagram to send, to `path` or as [`crate::peer::Viewer::transmit`] says.
     pub fn transmit(&self, path: Option<Path>, datagram: Vec<u8>) {
         self.tell(Command::Transmit(self.route.key, path, datagram));
     }

@@ -21,8 +21,13 @@ const CHUNK_VIEWERS: usize = 16;
 /// Scratch bytes per system call: what stays in a core's second-level cache.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// Largest UDP message over IPv4 (over IPv6 it is larger), segments or not.
+const MESSAGE_MAX: usize = 65_507;
+/// RTP header and SRTP tag at most.
+const PACKET_OVERHEAD: usize = 12 + 16;
+
 /// Packets `first..first + count` that the kernel can cut out of one message: all of one length, but the last,
-/// which may be shorter (UDP_SEGMENT).
+/// which may be shorter (UDP_SEGMENT); not more than one message holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
     first: usize,
@@ -246,6 +251,7 @@ impl Shard {
                 entry.in_frame[media] = turn != Turn::No
                     && entry.viewer.begin(
                         batch.media,
+                        batch.codec,
                         batch.first_seq,
                         batch.packets.len(),
                         batch.keyframe,
@@ -284,6 +290,8 @@ pub(super) fn find_runs(runs: &mut Vec<Run>, batch: &FrameBatch, first: usize, e
     let mut at = first;
     while at < end {
         let len = batch.packets[at].len;
+        let most = (MESSAGE_MAX / (usize::from(len) + PACKET_OVERHEAD)).max(1);
+        let end = end.min(at + most);
         let mut next = at + 1;
         while next < end && batch.packets[next].len == len {
             next += 1;
@@ -338,6 +346,8 @@ mod tests {
         );
         assert_eq!(runs_of(&[5, 6, 7]), [(0, 1), (1, 1), (2, 1)]);
         assert_eq!(runs_of(&[7, 6, 6]), [(0, 2), (2, 1)]);
+        assert_eq!(runs_of(&[4095; 16]), [(0, 15), (15, 1)]);
+        assert_eq!(runs_of(&[65_000; 2]), [(0, 1), (1, 1)]);
         assert_eq!(runs_of(&[7]), [(0, 1)]);
         assert_eq!(runs_of(&[]), []);
     }

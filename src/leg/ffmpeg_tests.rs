@@ -151,6 +151,14 @@ impl Tally {
             .map(|(_, bytes)| bytes.as_slice())
     }
 
+    /// Whether a video packet carries a VPS, alone or first in an aggregation packet (RFC 7798 §4.4.2).
+    fn h265_parameter_sets(&self) -> bool {
+        let kind = |byte: u8| byte >> 1 & 0x3f;
+        self.of(Media::Video)
+            .filter(|it| !(192..=223).contains(&it[1]))
+            .any(|it| kind(it[12]) == 32 || (kind(it[12]) == 48 && kind(it[16]) == 32))
+    }
+
     /// Video packets that carry, or begin, a NAL unit of this type (RFC 6184 §5).
     fn h264_nals(&self, kind: u8) -> usize {
         let rtp = self
@@ -281,6 +289,20 @@ fn a_video_only_source_runs_isolated_and_with_audio_off() {
 }
 
 #[test]
+fn an_audio_only_source_runs_isolated_encoded_or_copied() {
+    for settings in [encode(Codec::H264), copy(Codec::H264)] {
+        let settings = ProcessSettings {
+            isolate: true,
+            ..settings
+        };
+        let mut sending = send(&settings, &lavfi("sine=frequency=440"));
+        let audio = sending.audio();
+        let tally = sending.tally(&[audio], 60);
+        assert_eq!(tally.packets.len(), 1, "{:?}", tally.packets);
+    }
+}
+
+#[test]
 fn isolated_legs_carry_both_media_of_every_codec() {
     for codec in [Codec::H264, Codec::Vp8, Codec::Vp9] {
         let settings = ProcessSettings {
@@ -328,7 +350,10 @@ fn h265_and_vp8_are_copied() {
     for (codec, name, arguments) in forms {
         let arguments: Vec<&str> = arguments.split(' ').collect();
         let path = file(name, &arguments);
-        send(&copy(codec), &played(&path)).expect_both(40);
+        let tally = send(&copy(codec), &played(&path)).expect_both(40);
+        if codec == Codec::H265 {
+            assert!(tally.h265_parameter_sets(), "they are in band");
+        }
         std::fs::remove_file(path).unwrap();
     }
 }
@@ -358,4 +383,16 @@ fn key_frames_come_at_the_interval_even_if_timestamps_start_high() {
         key_frames.abs_diff(frames / 10) <= 2,
         "{key_frames} key frames in {frames} frames"
     );
+}
+
+/// FFmpeg sends AV1 over RTP from version 8 on; older ones refuse to start, which ISOLATE survives.
+#[test]
+fn av1_is_sent_where_ffmpeg_can_and_survived_isolated_where_it_cannot() {
+    let settings = ProcessSettings {
+        isolate: true,
+        ..encode(Codec::Av1)
+    };
+    let mut sending = send(&settings, &lavfi(BOTH));
+    let audio = sending.audio();
+    sending.tally(&[audio], 60);
 }

@@ -1,5 +1,6 @@
 //! One track a viewer receives: its SSRC and payload type, and how the stream's line becomes the viewer's own.
 
+use crate::rtp::codec::Codec;
 use crate::rtp::rtcp;
 
 /// Octets of a fixed RTP header (RFC 3550 §5.1); viewers get no extension.
@@ -10,6 +11,8 @@ pub const HEADER_LEN: usize = 12;
 pub struct TrackSetup {
     /// Our SSRC.
     pub ssrc: u32,
+    /// What was answered: frames of another codec are not for this viewer.
+    pub codec: Codec,
     /// The payload type of the client's offer.
     pub payload_type: u8,
     /// First sequence number; below 2^15, so that a loss near a wrap can't desynchronise roll-over counters
@@ -76,6 +79,12 @@ impl Track {
             packets: 0,
             octets: 0,
         }
+    }
+
+    /// The codec that was answered.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.setup.codec
     }
 
     /// Our SSRC.
@@ -205,6 +214,7 @@ mod tests {
     fn track() -> Track {
         let setup = TrackSetup {
             ssrc: 0x0102_0304,
+            codec: Codec::H264,
             payload_type: 96,
             first_seq: 0x7fff,
             timestamp_offset: u32::MAX,

@@ -11,15 +11,16 @@ use super::feedback::{Feedback, News};
 use super::ice::stun::{self, StunError};
 use super::ice::{Kind, classify};
 use super::outbox::{Notice, Outbox, ViewerSetup};
-use super::paths::Paths;
+use super::paths::{Learnt, Paths};
 use super::repair::Repair;
 use super::srtp::{Inbound, Keys, Outbound, SrtpError};
 use super::track::Track;
 use crate::net::Path;
+use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
 
-/// DTLS datagrams that wait for the address to send more before it may get them.
+/// DTLS datagrams per path that wait for the address to send more before it may get them.
 const HELD_MAX: usize = 8;
 /// Longest SRTCP packet read; longer ones are no feedback.
 const RTCP_MAX: usize = 1500;
@@ -96,15 +97,7 @@ impl Viewer {
         let Some(learnt) = self.paths.checked(path, bytes.len(), now) else {
             return self.counters.stun_rejected.inc();
         };
-        if learnt.new {
-            out.learnt.push(path);
-        }
-        if let Some(forgotten) = learnt.forgotten {
-            if self.media_path == Some(forgotten) {
-                self.media_path = self.paths.selected().copied();
-            }
-            out.forgotten.push(forgotten);
-        }
+        self.tell_paths(path, learnt, out);
         if self.paths.is_proven(&path) || self.security.is_none() {
             self.heard = now;
         }
@@ -195,31 +188,53 @@ impl Viewer {
         }
     }
 
-    /// DTLS has something to say to `path` (None: wherever a check came from last). What the address may not get yet
-    /// waits until it sent more.
+    /// Paths differ in our own address as well, datagrams are found by the remote one alone.
+    fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
+        if learnt.new {
+            out.learnt.push(path);
+        }
+        out.forgotten.extend(learnt.forgotten.filter(|forgotten| {
+            let at = |path: &Path| (path.socket, path.remote);
+            self.paths.all().all(|known| at(known) != at(forgotten))
+        }));
+    }
+
+    /// DTLS has something to say to `path`. None: to where media goes, and during the hand-shake to every checked
+    /// address, since it isn't known which of them leads to the client. What an address may not get yet waits until it
+    /// sent more.
     pub fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
-        let Some(path) = path
-            .or(self.media_path)
-            .or_else(|| self.paths.latest().copied())
-        else {
-            return self.counters.dtls_dropped.inc();
-        };
-        if self.held.is_empty() && self.paths.spend(&path, bytes.len()) {
+        if let Some(path) = path.or(self.media_path) {
+            return self.transmit_to(path, bytes, out);
+        }
+        let paths: Vec<Path> = self.paths.all().copied().collect();
+        for path in paths {
+            self.transmit_to(path, bytes.clone(), out);
+        }
+    }
+
+    fn transmit_to(&mut self, path: Path, bytes: Vec<u8>, out: &mut Outbox) {
+        let known = self.paths.all().any(|known| *known == path);
+        let waiting = self.held.iter().filter(|(held, _)| *held == path).count();
+        if waiting == 0 && self.paths.spend(&path, bytes.len()) {
             out.send.push((path, bytes));
-        } else if self.held.len() < HELD_MAX {
+        } else if known && waiting < HELD_MAX {
             self.held.push((path, bytes));
         } else {
             self.counters.dtls_dropped.inc();
         }
     }
 
+    /// Sends what may be sent by now, in order per path: an address that gets no more holds up no other.
     fn release_held(&mut self, out: &mut Outbox) {
-        while let Some((path, bytes)) = self.held.first() {
+        let mut index = 0;
+        while let Some((path, bytes)) = self.held.get(index) {
             let known = self.paths.all().any(|known| known == path);
-            if known && !self.paths.spend(path, bytes.len()) {
-                return;
+            let behind = self.held[..index].iter().any(|(before, _)| before == path);
+            if known && (behind || !self.paths.spend(path, bytes.len())) {
+                index += 1;
+                continue;
             }
-            let (path, bytes) = self.held.remove(0);
+            let (path, bytes) = self.held.remove(index);
             if known {
                 out.send.push((path, bytes));
             } else {
@@ -241,12 +256,14 @@ impl Viewer {
             inbound: Inbound::new(keys)?,
         });
         self.heard = now;
-        self.paths.prove(&path, now);
-        self.media_path = self
-            .paths
-            .selected()
-            .or_else(|| self.paths.latest())
-            .copied();
+        if !self.paths.prove(&path, now) {
+            // Checks from elsewhere have pushed it out since its last datagram came; none of theirs is proven.
+            if let Some(learnt) = self.paths.checked(path, 0, now) {
+                self.tell_paths(path, learnt, out);
+            }
+            self.paths.prove(&path, now);
+        }
+        self.media_path = self.paths.selected().copied();
         self.release_held(out);
         Ok(())
     }
@@ -259,13 +276,20 @@ impl Viewer {
     }
 
     /// A frame of `packets` packets, the first of them the stream's `first_seq`, comes next: shall it be sealed for
-    /// this viewer? Video begins with a key frame.
+    /// this viewer? Video begins with a key frame; a frame of another codec than was answered is never its.
     #[inline]
-    pub fn begin(&mut self, media: Media, first_seq: u64, packets: usize, keyframe: bool) -> bool {
+    pub fn begin(
+        &mut self,
+        media: Media,
+        codec: Codec,
+        first_seq: u64,
+        packets: usize,
+        keyframe: bool,
+    ) -> bool {
         let Some(track) = self.tracks[media as usize].as_mut() else {
             return false;
         };
-        if self.security.is_none() || self.media_path.is_none() {
+        if track.codec() != codec || self.security.is_none() || self.media_path.is_none() {
             return false;
         }
         if !track.started() {

@@ -183,13 +183,12 @@ fn a_profile_that_is_not_offered_mirrors_the_offer() {
     ));
 }
 
-/// P095: only feedback that is really answered; generic NACK and RTX come with REPAIR.
+/// P095: only feedback that is really answered.
 #[test]
 fn feedback_and_rtx_are_answered_only_as_far_as_they_work() {
     let text = answer(CHROMIUM, facts(Codec::Vp8), facts(Codec::Opus));
     assert!(has(&text, "a=rtcp-fb:96 nack pli") && has(&text, "a=rtcp-fb:96 ccm fir"));
-    assert_eq!(has(&text, "a=rtcp-fb:96 nack"), REPAIR);
-    assert_eq!(text.contains("rtx/90000"), REPAIR);
+    assert!(has(&text, "a=rtcp-fb:96 nack") && text.contains("rtx/90000"));
     assert!(
         !text.contains("transport-cc") && !text.contains("goog-remb") && !text.contains("extmap")
     );

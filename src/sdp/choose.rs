@@ -130,8 +130,8 @@ fn h264_distance(codec: &CodecOffer, facts: TrackFacts) -> u8 {
 /// The offered `a=fmtp` mirrored (C075), with what the stream really is put in.
 fn answered_fmtp(codec: &CodecOffer, facts: TrackFacts) -> String {
     match (facts.codec, facts.profile_level_id) {
-        // The stream's own profile, level and all, where the client offered that profile (P096, C052). An answer with
-        // another profile than the offered one matches no codec in libwebrtc: then the offer is mirrored as it is.
+        // The stream's own profile-level-id where the client offered that profile (P096, C052); else the offer as it
+        // is: the profile of a payload type is not the answerer's to change (RFC 6184 §8.2.2).
         (Codec::H264, Some(stream)) if h264_distance(codec, facts) == 0 => {
             let [profile, flags, level] = stream;
             with_parameter(

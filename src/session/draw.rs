@@ -4,6 +4,7 @@ use aws_lc_rs::rand;
 
 use crate::peer::{RtxSetup, TrackSetup};
 use crate::rtp::Media;
+use crate::rtp::codec::Codec;
 use crate::sdp::MediaAnswer;
 
 /// Random values of one session.
@@ -38,14 +39,15 @@ impl Drawn {
                 ssrcs[index] = ssrcs[index].wrapping_add(0x9e37_79b9);
             }
         }
-        let mut track = |ssrc| TrackSetup {
+        let mut track = |ssrc, codec| TrackSetup {
             ssrc,
+            codec,
             payload_type: 0,
             first_seq: (word() & 0x7fff) as u16,
             timestamp_offset: word(),
             rtx: None,
         };
-        let (video, audio) = (track(ssrcs[0]), track(ssrcs[1]));
+        let (video, audio) = (track(ssrcs[0], Codec::H264), track(ssrcs[1], Codec::Opus));
         Some(Self {
             secret: hex(secret),
             public: hex(public),
@@ -62,8 +64,13 @@ impl Drawn {
         })
     }
 
-    /// The set-up of a track the answer has.
-    pub(super) fn track(&self, media: Media, chosen: &[MediaAnswer]) -> Option<TrackSetup> {
+    /// The set-up of a track the answer has, which carries `codec`.
+    pub(super) fn track(
+        &self,
+        media: Media,
+        codec: Option<Codec>,
+        chosen: &[MediaAnswer],
+    ) -> Option<TrackSetup> {
         let answer = chosen.iter().find(|answer| answer.media == media)?;
         let drawn = if media == Media::Video {
             self.video
@@ -71,6 +78,7 @@ impl Drawn {
             self.audio
         };
         Some(TrackSetup {
+            codec: codec?,
             payload_type: answer.payload_type,
             rtx: answer.rtx.map(|payload_type| RtxSetup {
                 ssrc: self.rtx_ssrc,

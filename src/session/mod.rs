@@ -32,8 +32,8 @@ pub enum SessionError {
     /// A limit of the configuration: 503 + Retry-After.
     #[error("{0}")]
     Limit(String),
-    /// Closing or closed: 404.
-    #[error("the server is closing")]
+    /// The stream or the whole server is closing: 404.
+    #[error("the stream is closing")]
     Closing,
     /// The DTLS library or the random number generator refused: 503.
     #[error("{0}")]

@@ -94,6 +94,9 @@ pub(super) fn start(
 ) -> Result<Created, SessionError> {
     let watch = stream.watch();
     let info = *watch.borrow();
+    if info.ended {
+        return Err(SessionError::Closing);
+    }
     let chosen = choose_playback(offer, info.video, info.audio)?;
     // RFC 8842 §5.3: an offer that is `passive` makes us the client.
     let role = if offer.setup == Setup::Passive {
@@ -140,12 +143,15 @@ pub(super) fn start(
     shared.counters.sessions_total.inc();
     let (events, from_shard) = mpsc::channel(EVENTS_MAX);
     let etag = credentials.ufrag.clone();
+    let playing =
+        [Media::Video, Media::Audio].map(|media| chosen.iter().any(|track| track.media == media));
+    let codecs = codecs(&info, playing);
     let viewer = shared.fanout.add(NewViewer {
         setup: ViewerSetup {
             pwd: credentials.pwd,
             tracks: [
-                drawn.track(Media::Video, &chosen),
-                drawn.track(Media::Audio, &chosen),
+                drawn.track(Media::Video, codecs[0], &chosen),
+                drawn.track(Media::Audio, codecs[1], &chosen),
             ],
             cname: drawn.cname.as_str().into(),
         },
@@ -154,8 +160,6 @@ pub(super) fn start(
         events,
         numbers: session.numbers.clone(),
     });
-    let playing =
-        [Media::Video, Media::Audio].map(|media| chosen.iter().any(|track| track.media == media));
     let task = Task {
         shared: shared.clone(),
         session: session.clone(),
@@ -164,7 +168,7 @@ pub(super) fn start(
         role,
         from_shard,
         watch,
-        codecs: codecs(&info, playing),
+        codecs,
         path: None,
         begun: role == Role::Server,
     };
@@ -194,7 +198,8 @@ struct Task {
     from_shard: mpsc::Receiver<ViewerEvent>,
     watch: watch::Receiver<StreamInfo>,
     codecs: [Option<Codec>; 2],
-    /// Where the last DTLS datagram came from: answers go there.
+    /// Where the last DTLS datagram came from: answers go there. None for what a timer sends, the first flight of a
+    /// client among it: that goes to every checked address, for one alone may lead nowhere.
     path: Option<Path>,
     /// A client waits for the first connectivity check before its first flight.
     begun: bool,
@@ -232,11 +237,8 @@ impl Task {
             tokio::select! {
                 biased;
                 () = self.session.end_wanted.notified() => return self.session.end_reason.get().copied().unwrap_or("closed"),
-                event = self.from_shard.recv() => match event {
-                    Some(event) => if let Some(reason) = self.heard(event) { return reason },
-                    None => return "closed",
-                },
                 () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now).into()), if timer.is_some() => {
+                    self.path = None;
                     self.dtls.handle_timeout(Instant::now());
                 }
                 () = tokio::time::sleep_until(setup_deadline), if !connected => return "setup_timeout",
@@ -249,6 +251,11 @@ impl Task {
                         return "codec";
                     }
                 }
+                // Last: a flood of datagrams holds up none of the above.
+                event = self.from_shard.recv() => match event {
+                    Some(event) => if let Some(reason) = self.heard(event) { return reason },
+                    None => return "closed",
+                },
             }
         }
     }
@@ -287,7 +294,7 @@ impl Task {
 
     fn heard(&mut self, event: ViewerEvent) -> Option<&'static str> {
         match event {
-            ViewerEvent::Checked(path) => {
+            ViewerEvent::Checked(_) => {
                 let _ = self.session.state.compare_exchange(
                     NEW,
                     CHECKING,
@@ -296,7 +303,6 @@ impl Task {
                 );
                 if self.role == Role::Client && !self.begun {
                     self.begun = true;
-                    self.path = Some(path);
                     self.dtls.handle_timeout(Instant::now());
                 }
             }

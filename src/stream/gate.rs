@@ -73,6 +73,20 @@ impl Gate {
         Admission::Stale
     }
 
+    /// Another SSRC may come at once.
+    pub(super) fn open(&mut self) {
+        if let Some(source) = &mut self.source {
+            source.said_bye = true;
+        }
+    }
+
+    /// Whether that SSRC is the one that may speak.
+    pub(super) fn speaks(&self, ssrc: u32) -> bool {
+        self.source
+            .as_ref()
+            .is_some_and(|source| source.ssrc == ssrc)
+    }
+
     /// The sequence number that is waited for.
     pub(super) fn next_seq(&self) -> Option<u64> {
         self.source.as_ref().map(|source| source.next)

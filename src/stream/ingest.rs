@@ -23,6 +23,8 @@ const ALIVE: Duration = Duration::from_secs(3);
 pub struct Ingest {
     stream: Arc<Stream>,
     tracks: [Option<Track>; 2],
+    /// Tracks the host no longer expects.
+    paused: [Option<Track>; 2],
     timeline: Timeline,
     reports: Reports,
     rates: Rates,
@@ -44,6 +46,7 @@ impl Ingest {
                     .audio
                     .map(|track| Track::new(Media::Audio, track)),
             ],
+            paused: [None, None],
             timeline: Timeline::new(expectation.start_time_us),
             reports: Reports::default(),
             rates: Rates::default(),
@@ -51,6 +54,11 @@ impl Ingest {
             last_out: None,
             warned_kind: [[false; 2]; 3],
         }
+    }
+
+    /// A publisher feeds it: its media are kept in sync by its sender reports, whatever its clock says.
+    pub(super) fn follow_reports(&mut self) {
+        self.timeline.follow_reports();
     }
 
     /// One datagram that came in on the leg port of `port` (or on the single port, where `port` is None), RTP or
@@ -127,8 +135,14 @@ impl Ingest {
 
     fn rtcp(&mut self, datagram: &[u8]) {
         let (tracks, reports) = (&mut self.tracks, &mut self.reports);
+        let timeline = &mut self.timeline;
         let sound = report::read(datagram, |report| match report {
-            Report::Sender(report) => reports.keep(report),
+            Report::Sender(report) => {
+                reports.keep(report);
+                for track in tracks.iter_mut().flatten() {
+                    track.reported(report, timeline);
+                }
+            }
             Report::Bye { ssrc } => {
                 for track in tracks.iter_mut().flatten() {
                     track.gate.bye(ssrc);
@@ -211,7 +225,24 @@ impl Ingest {
     /// FFmpeg will be started with other arguments on the same ports: other codecs, payload types, start time. The
     /// stream's line goes on, as after a restart; tracks no longer expected vanish from its info.
     pub fn expect(&mut self, expectation: Expectation) {
-        let _ = expectation;
-        todo!()
+        self.stream.expect(expectation);
+        self.timeline.starts_at(expectation.start_time_us);
+        self.warned_kind = Default::default();
+        let expected = [expectation.video, expectation.audio];
+        for (media, expected) in [Media::Video, Media::Audio].into_iter().zip(expected) {
+            let index = media as usize;
+            // A track that pauses is kept: its sequence numbers must never come twice.
+            let track = self.tracks[index]
+                .take()
+                .or_else(|| self.paused[index].take());
+            match (track, expected) {
+                (Some(mut track), Some(expected)) => {
+                    track.expect(expected, &self.stream);
+                    self.tracks[index] = Some(track);
+                }
+                (None, Some(expected)) => self.tracks[index] = Some(Track::new(media, expected)),
+                (track, None) => self.paused[index] = track,
+            }
+        }
     }
 }

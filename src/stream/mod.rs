@@ -6,6 +6,7 @@ mod gate;
 mod gather;
 pub mod history;
 pub mod ingest;
+pub mod ingests;
 mod line;
 mod meter;
 mod params;
@@ -36,6 +37,7 @@ use crate::stats::Counters;
 pub use batch::{FrameBatch, PacketSpan};
 pub use history::History;
 pub use ingest::Ingest;
+pub use ingests::{IngestPoint, Ingests};
 pub use meter::StreamStats;
 pub use registry::Streams;
 
@@ -93,7 +95,7 @@ const KEYFRAME_WANTED_EVERY: Duration = Duration::from_millis(500);
 pub struct Stream {
     id: String,
     key: StreamKey,
-    expectation: Expectation,
+    expectation: RwLock<Expectation>,
     counters: Arc<Counters>,
     events: Events,
     meter: Meter,
@@ -106,8 +108,12 @@ pub struct Stream {
     /// Wall time of the line's zero.
     origin: OnceLock<SystemTime>,
     keyframe_wanted: Mutex<Option<Instant>>,
+    keyframe_source: OnceLock<KeyframeSource>,
     ended: AtomicBool,
 }
+
+/// Asks whoever encodes for a key frame; false where nobody is there.
+type KeyframeSource = Box<dyn Fn(Instant) -> bool + Send + Sync>;
 
 impl Stream {
     /// A stream without packets yet, and the one object that may feed it. It keeps pictures for joining viewers within
@@ -125,7 +131,7 @@ impl Stream {
         let stream = Arc::new(Self {
             id: id.to_owned(),
             key,
-            expectation,
+            expectation: RwLock::new(expectation),
             counters,
             events,
             meter: Meter::default(),
@@ -138,6 +144,7 @@ impl Stream {
             clock: (Instant::now(), SystemTime::now()),
             origin: OnceLock::new(),
             keyframe_wanted: Mutex::new(None),
+            keyframe_source: OnceLock::new(),
             ended: AtomicBool::new(false),
         });
         let ingest = Ingest::new(Arc::clone(&stream), expectation);
@@ -191,9 +198,10 @@ impl Stream {
     /// stream has not. The arithmetic stands in `line.rs`.
     #[must_use]
     pub fn timestamp_at(&self, media: Media, at: SystemTime) -> Option<u32> {
+        let expectation = self.expectation();
         let track = match media {
-            Media::Video => self.expectation.video,
-            Media::Audio => self.expectation.audio,
+            Media::Video => expectation.video,
+            Media::Audio => expectation.audio,
         }?;
         let origin = *self.origin.get()?;
         let nanos = match at.duration_since(origin) {
@@ -204,8 +212,17 @@ impl Stream {
         Some(ticks as u32)
     }
 
-    /// A viewer needs a key frame that no one can give: raises KEYFRAME_WANTED, at most every 500 ms.
+    /// Whom to ask for key frames: a publisher is behind the stream. Set once.
+    fn on_keyframe_wanted(&self, source: KeyframeSource) {
+        self.keyframe_source.get_or_init(|| source);
+    }
+
+    /// A viewer needs a key frame: the publisher is asked; where there is none, KEYFRAME_WANTED is raised, at most every
+    /// 500 ms.
     pub fn want_keyframe(&self, now: Instant) {
+        if self.keyframe_source.get().is_some_and(|ask| ask(now)) {
+            return;
+        }
         let mut last = self
             .keyframe_wanted
             .lock()
@@ -241,6 +258,35 @@ impl Stream {
     #[must_use]
     pub fn stats(&self) -> StreamStats {
         self.meter.read()
+    }
+
+    fn expectation(&self) -> Expectation {
+        *self
+            .expectation
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The host announces something else; what is no longer expected is gone from the info.
+    fn expect(&self, expectation: Expectation) {
+        *self
+            .expectation
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = expectation;
+        self.info.send_if_modified(|info| {
+            let before = *info;
+            let differs = |facts: &Option<TrackFacts>, track: Option<TrackExpectation>| {
+                facts.is_some_and(|facts| track.map(|track| track.codec) != Some(facts.codec))
+            };
+            if differs(&info.video, expectation.video) {
+                info.video = None;
+            }
+            if differs(&info.audio, expectation.audio) {
+                info.audio = None;
+            }
+            info.expected = (expectation.video.is_some(), expectation.audio.is_some());
+            *info != before
+        });
     }
 
     fn has_ended(&self) -> bool {
@@ -300,8 +346,8 @@ impl Stream {
         }
         let codec = |track: Option<TrackExpectation>| track.map(|track| track.codec.name());
         let (kind, detail) = if live {
-            let (video, audio) = (self.expectation.video, self.expectation.audio);
-            let detail = json!({ "video": codec(video), "audio": codec(audio) });
+            let expected = self.expectation();
+            let detail = json!({ "video": codec(expected.video), "audio": codec(expected.audio) });
             (EventKind::StreamActive, detail)
         } else {
             (EventKind::StreamInactive, json!({}))

@@ -8,7 +8,7 @@ use super::gather::{Closed, Gather};
 use super::line::{Timeline, TrackLine};
 use super::params::ParameterSets;
 use super::reorder::{Early, Reorder};
-use super::report::Reports;
+use super::report::{Reports, SenderReport};
 use super::verify::{Start, Verifier};
 use super::warnings::Warnings;
 use super::{Stream, TrackExpectation};
@@ -70,6 +70,19 @@ impl Track {
         }
     }
 
+    /// The next FFmpeg is told something else. What an unproven run has gathered goes; the line goes on.
+    pub(super) fn expect(&mut self, expected: TrackExpectation, stream: &Stream) {
+        if expected.codec != self.expected.codec {
+            self.drop_unproven(stream);
+            self.gather.clear();
+            self.verifier = Verifier::new(expected.codec, false);
+            self.params = ParameterSets::default();
+        }
+        self.gate.open();
+        self.expected = expected;
+        self.warnings = Warnings::new(self.media, expected);
+    }
+
     /// One packet with the track's own payload type. True where a restart of the sender was taken over.
     pub(super) fn packet(
         &mut self,
@@ -111,6 +124,13 @@ impl Track {
             Admission::Stale => counters.leg_drops.inc(),
         }
         false
+    }
+
+    /// A sender report, perhaps of this track's sender.
+    pub(super) fn reported(&mut self, report: SenderReport, timeline: &mut Timeline) {
+        if self.gate.speaks(report.ssrc) {
+            timeline.reported(&self.line, report);
+        }
     }
 
     /// When silence closes the open batch, or a hole is given up.

@@ -1,5 +1,6 @@
 //! STOP_LINGER and close, without viewers.
 
+use std::net::UdpSocket;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -34,6 +35,17 @@ fn lingering_viewers_are_taken_over_by_the_next_start() {
     world.run_timers();
     assert!(world.log().is_empty(), "the old timer means nothing now");
     assert_eq!(processes.count(), 1);
+}
+
+#[test]
+fn a_lingering_stream_does_not_count_as_live() {
+    let (processes, world) = fake(Ports::new(None), LINGER);
+    let port = processes.start("a", &ProcessSettings::default()).unwrap()[0].rtp_port;
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    sender.send_to(b"packet", ("127.0.0.1", port)).unwrap();
+    world.wait_for("live a");
+    processes.stop("a").unwrap();
+    assert_eq!(world.log(), ["open a", "live a", "silent a"]);
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(super) struct Fake {
 #[derive(Debug)]
 pub(super) struct FakeFeed {
     id: String,
+    silent_at: Option<Instant>,
     log: Log,
 }
 
@@ -97,6 +98,7 @@ impl World for Fake {
         self.handles.push(format!("open {id}"));
         let feed = FakeFeed {
             id: id.to_owned(),
+            silent_at: None,
             log: self.handles.log.clone(),
         };
         (id.to_owned(), feed)
@@ -128,13 +130,20 @@ impl World for Fake {
 }
 
 impl Feed for FakeFeed {
-    fn datagram(&mut self, _: Option<Media>, _: &[u8], _: Instant) {}
-
-    fn next_timeout(&self) -> Option<Instant> {
-        None
+    fn datagram(&mut self, _: Option<Media>, _: &[u8], now: Instant) {
+        self.silent_at = Some(now + Duration::from_secs(3600));
+        self.log.lock().unwrap().push(format!("live {}", self.id));
     }
 
-    fn handle_timeout(&mut self, _: Instant) {}
+    fn next_timeout(&self) -> Option<Instant> {
+        self.silent_at
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.silent_at.take_if(|at| *at <= now).is_some() {
+            self.log.lock().unwrap().push(format!("silent {}", self.id));
+        }
+    }
 
     fn expect(&mut self, expectation: Expectation) {
         let video = expectation.video.map(|it| it.codec.name());

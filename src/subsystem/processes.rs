@@ -230,11 +230,12 @@ impl<W: World> Processes<W> {
     fn begin_linger(self: &Arc<Self>, id: &str, process: Process<W>, deadline: &Deadline) {
         let feed = process.receiver.stop(deadline.at());
         self.ports.release(process.wire.port);
-        let Some(feed) = feed else {
+        let Some(mut feed) = feed else {
             // The shard is gone, and the viewers with it.
             self.leave(id, &process.stream, &mut deadline.clone());
             return;
         };
+        run_out(&mut feed);
         let number = self.lingers.fetch_add(1, Ordering::Relaxed);
         let linger = Linger {
             number,
@@ -317,6 +318,18 @@ impl<W: World> Processes<W> {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry<W>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nobody drives the feed while its viewers linger: its time runs ahead until it wants nothing more, so that the last
+/// frame is out and the stream no longer counts as live.
+fn run_out<F: Feed>(feed: &mut F) {
+    const STEPS_MAX: usize = 64;
+    for _ in 0..STEPS_MAX {
+        let Some(due) = feed.next_timeout() else {
+            break;
+        };
+        feed.handle_timeout(due);
     }
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -25,13 +26,14 @@ import (
 const payloadType = 96
 
 var (
+	host     = flag.String("host", "127.0.0.1", "where to listen for viewers")
 	track    *webrtc.TrackLocalStaticRTP
 	api      *webrtc.API
 	sessions sync.Map // id to *webrtc.PeerConnection
 )
 
 func main() {
-	log.SetOutput(os.Stderr)
+	flag.Parse()
 	if err := serve(); err != nil {
 		log.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func main() {
 func serve() error {
 	var settings webrtc.SettingEngine
 	settings.SetIncludeLoopbackCandidate(true)
-	settings.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() })
+	settings.SetIPFilter(func(ip net.IP) bool { return ip.Equal(net.ParseIP(*host)) })
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	api = webrtc.NewAPI(webrtc.WithSettingEngine(settings))
 
@@ -53,9 +55,12 @@ func serve() error {
 	if err != nil {
 		return err
 	}
+	if err = leg.SetReadBuffer(4 << 20); err != nil {
+		return err
+	}
 	go forward(leg)
 
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	listener, err := net.Listen("tcp4", net.JoinHostPort(*host, "0"))
 	if err != nil {
 		return err
 	}

@@ -237,3 +237,48 @@ fn of_two_callbacks_that_would_wait_for_each_other_one_is_refused() {
     assert!(outcomes.contains(&Some(Ok(()))), "{outcomes:?}");
     assert_eq!(one.count().1 + two.count().1, 1);
 }
+
+#[test]
+fn under_load_each_user_data_is_released_once_and_never_called_afterwards() {
+    fn alive(host: &Host) {
+        assert_eq!(host.released.load(Ordering::SeqCst), 0);
+        count_it(host);
+        assert_eq!(host.released.load(Ordering::SeqCst), 0);
+    }
+    const ROUNDS: usize = 300;
+    let slot = Slot::<Option<Fun>>::default();
+    let hosts: Vec<Arc<Host>> = (0..2 * ROUNDS).map(|_| Host::new()).collect();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::SeqCst) {
+                        call(&slot);
+                    }
+                })
+            })
+            .collect();
+        let setters = hosts.chunks(ROUNDS).map(|hosts| {
+            let slot = &slot;
+            scope.spawn(move || {
+                for host in hosts {
+                    let fun: Fun = alive;
+                    assert_eq!(slot.set(Some(fun), host.data(), Some(release)), Ok(()));
+                }
+            })
+        });
+        let setters: Vec<_> = setters.collect();
+        for setter in setters {
+            setter.join().expect("joined");
+        }
+        stop.store(true, Ordering::SeqCst);
+        for caller in callers {
+            caller.join().expect("joined");
+        }
+    });
+    slot.clear();
+    for host in hosts {
+        assert_eq!(host.count().1, 1);
+    }
+}

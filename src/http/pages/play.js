@@ -118,14 +118,15 @@ async function play() {
   });
   pc.addEventListener("connectionstatechange", () => {
     if (attempt.over) return;
-    clearTimeout(attempt.timer);
     switch (pc.connectionState) {
       case "connected":
+        clearTimeout(attempt.timer);
         pauseMs = RETRY_FIRST_MS;
         say("live");
         break;
       case "disconnected":
         say("connection lost, waiting");
+        clearTimeout(attempt.timer);
         attempt.timer = setTimeout(() => ended("connection lost"), LOST_MOST_MS);
         break;
       case "failed":

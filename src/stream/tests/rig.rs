@@ -8,6 +8,7 @@ use crate::rtp::Media;
 use crate::rtp::codec::Codec;
 use crate::rtp::header;
 use crate::stats::Counters;
+use crate::stream::history::Limits;
 use crate::stream::{Expectation, FrameBatch, Ingest, Sink, Stream, StreamKey, TrackExpectation};
 
 pub(super) const T0_US: u64 = 1_700_000_000_000_000;
