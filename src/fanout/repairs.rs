@@ -93,7 +93,10 @@ impl Shard {
 impl Outlet {
     /// Seals a packet once more for a viewer that lost it and queues it; false where it may not have it. The caller
     /// flushes.
-    #[allow(clippy::too_many_arguments, reason = "parts of a shard, with one caller")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "parts of a shard, with one caller"
+    )]
     fn again(
         &mut self,
         sockets: &[Arc<UdpSocket>],
