@@ -90,7 +90,8 @@ enum Command {
     Transmit(u64, Option<Path>, Vec<u8>),
     Connect(u64, Box<Keys>, Path),
     Remove(u64, Vec<Vec<u8>>, oneshot::Sender<()>),
-    Datagram(u64, Path, Vec<u8>),
+    /// Key, path, bytes, and whether these raise what the address may get.
+    Datagram(u64, Path, Vec<u8>, bool),
     Spawn(Task),
     Stop,
 }

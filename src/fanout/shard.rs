@@ -202,6 +202,9 @@ impl Shard {
         for path in self.outbox.learnt.drain(..) {
             self.demux.add_address(path.socket, path.remote, route);
         }
+        for path in self.outbox.proven.drain(..) {
+            self.demux.prove_address(path.socket, path.remote, route);
+        }
         for path in self.outbox.forgotten.drain(..) {
             self.demux.remove_address(path.socket, path.remote, route);
         }

@@ -2,6 +2,7 @@
 
 pub mod dtls;
 pub mod feedback;
+mod held;
 pub mod ice;
 pub mod outbox;
 pub mod paths;

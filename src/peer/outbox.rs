@@ -23,8 +23,10 @@ pub struct Outbox {
     pub send: Vec<(Path, Vec<u8>)>,
     /// For the session and the stream.
     pub notices: Vec<Notice>,
-    /// Paths from which this viewer must be found from now on.
+    /// Paths from which this viewer must be found from now on (again, where it is found there already).
     pub learnt: Vec<Path>,
+    /// Paths at which it has authenticated: what comes from there is most likely its own.
+    pub proven: Vec<Path>,
     /// Paths it has left.
     pub forgotten: Vec<Path>,
 }

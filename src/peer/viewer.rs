@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
+use super::held::Held;
 use super::ice::stun::{self, StunError};
 use super::ice::{Kind, classify};
 use super::outbox::{Notice, Outbox, ViewerSetup};
@@ -20,8 +21,6 @@ use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
 
-/// DTLS datagrams per path that wait for the address to send more before it may get them.
-const HELD_MAX: usize = 8;
 /// Longest SRTCP packet read; longer ones are no feedback.
 const RTCP_MAX: usize = 1500;
 
@@ -40,7 +39,7 @@ pub struct Viewer {
     paths: Paths,
     pwd: String,
     cname: Arc<str>,
-    held: Vec<(Path, Vec<u8>)>,
+    held: Held,
     heard: Instant,
     pub(super) feedback: Feedback,
     pub(super) repair: Repair,
@@ -59,7 +58,7 @@ impl Viewer {
             paths: Paths::default(),
             pwd: setup.pwd,
             cname: setup.cname,
-            held: Vec::new(),
+            held: Held::default(),
             heard: now,
             feedback: Feedback::default(),
             repair: Repair::default(),
@@ -67,18 +66,30 @@ impl Viewer {
         }
     }
 
-    /// A datagram that may be this viewer's.
+    /// A datagram that may be this viewer's. `credit`: its bytes raise what its address may get; of the viewers that
+    /// may be meant one alone has that credit, so that they don't send three times the bytes each.
     pub fn datagram(
         &mut self,
         path: Path,
         bytes: &[u8],
+        credit: bool,
         now: Instant,
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        match classify(bytes) {
+        let kind = classify(bytes);
+        // A check is for one viewer alone, and credits itself.
+        let earned = if credit { bytes.len() } else { 0 };
+        let known = kind != Kind::Stun && self.paths.received(&path, earned);
+        match kind {
             Kind::Stun => self.stun(path, bytes, now, out),
-            Kind::Dtls => self.dtls(path, bytes, out),
+            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
+            Kind::Dtls if !known => self.counters.stun_rejected.inc(),
+            Kind::Dtls => {
+                out.notices.push(Notice::Dtls(path, bytes.to_vec()));
+                self.held.release(&mut self.paths, &self.counters, out);
+            }
+            Kind::Rtcp if !known => self.counters.srtp_rejected.inc(),
             Kind::Rtcp => self.srtcp(path, bytes, now, wall, out),
             // A viewer sends no media; nothing here could use it.
             Kind::Rtp => self.counters.srtp_rejected.inc(),
@@ -128,16 +139,7 @@ impl Viewer {
         if understood && self.security.is_none() {
             out.notices.push(Notice::Checked(path));
         }
-        self.release_held(out);
-    }
-
-    fn dtls(&mut self, path: Path, bytes: &[u8], out: &mut Outbox) {
-        if !self.paths.received(&path, bytes.len()) {
-            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
-            return self.counters.stun_rejected.inc();
-        }
-        out.notices.push(Notice::Dtls(path, bytes.to_vec()));
-        self.release_held(out);
+        self.held.release(&mut self.paths, &self.counters, out);
     }
 
     fn srtcp(
@@ -148,12 +150,8 @@ impl Viewer {
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        let known = self.paths.received(&path, bytes.len());
-        let Some(security) = self
-            .security
-            .as_mut()
-            .filter(|_| known && bytes.len() <= RTCP_MAX)
-        else {
+        let readable = bytes.len() <= RTCP_MAX;
+        let Some(security) = self.security.as_mut().filter(|_| readable) else {
             return self.counters.srtp_rejected.inc();
         };
         let mut packet = bytes.to_vec();
@@ -163,6 +161,7 @@ impl Viewer {
         self.heard = now;
         if self.paths.prove(&path, now) {
             self.media_path = Some(path);
+            out.proven.push(path);
         }
         let ssrcs = [self.ssrc(Media::Video), self.ssrc(Media::Audio)];
         let mut news = News::default();
@@ -190,7 +189,8 @@ impl Viewer {
 
     /// Paths differ in our own address as well, datagrams are found by the remote one alone.
     fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
-        if learnt.new {
+        // Again and again until it is proven: others may claim the address meanwhile.
+        if learnt.new || !self.paths.is_proven(&path) {
             out.learnt.push(path);
         }
         out.forgotten.extend(learnt.forgotten.filter(|forgotten| {
@@ -203,43 +203,13 @@ impl Viewer {
     /// address, since it isn't known which of them leads to the client. What an address may not get yet waits until it
     /// sent more.
     pub fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
+        let Self { held, paths, .. } = self;
         if let Some(path) = path.or(self.media_path) {
-            return self.transmit_to(path, bytes, out);
+            return held.send(paths, path, bytes, &self.counters, out);
         }
-        let paths: Vec<Path> = self.paths.all().copied().collect();
-        for path in paths {
-            self.transmit_to(path, bytes.clone(), out);
-        }
-    }
-
-    fn transmit_to(&mut self, path: Path, bytes: Vec<u8>, out: &mut Outbox) {
-        let known = self.paths.all().any(|known| *known == path);
-        let waiting = self.held.iter().filter(|(held, _)| *held == path).count();
-        if waiting == 0 && self.paths.spend(&path, bytes.len()) {
-            out.send.push((path, bytes));
-        } else if known && waiting < HELD_MAX {
-            self.held.push((path, bytes));
-        } else {
-            self.counters.dtls_dropped.inc();
-        }
-    }
-
-    /// Sends what may be sent by now, in order per path: an address that gets no more holds up no other.
-    fn release_held(&mut self, out: &mut Outbox) {
-        let mut index = 0;
-        while let Some((path, bytes)) = self.held.get(index) {
-            let known = self.paths.all().any(|known| known == path);
-            let behind = self.held[..index].iter().any(|(before, _)| before == path);
-            if known && (behind || !self.paths.spend(path, bytes.len())) {
-                index += 1;
-                continue;
-            }
-            let (path, bytes) = self.held.remove(index);
-            if known {
-                out.send.push((path, bytes));
-            } else {
-                self.counters.dtls_dropped.inc();
-            }
+        let checked: Vec<Path> = paths.all().copied().collect();
+        for path in checked {
+            held.send(paths, path, bytes.clone(), &self.counters, out);
         }
     }
 
@@ -263,8 +233,9 @@ impl Viewer {
             }
             self.paths.prove(&path, now);
         }
+        out.proven.push(path);
         self.media_path = self.paths.selected().copied();
-        self.release_held(out);
+        self.held.release(&mut self.paths, &self.counters, out);
         Ok(())
     }
 

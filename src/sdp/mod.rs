@@ -2,6 +2,7 @@
 
 pub mod answer;
 mod choose;
+mod fit;
 mod h264;
 pub mod offer;
 mod section;

@@ -4,6 +4,7 @@
 pub mod batch;
 mod gate;
 mod gather;
+mod health;
 pub mod history;
 pub mod ingest;
 pub mod ingests;
@@ -29,6 +30,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use self::meter::Meter;
+use self::warnings::{Warning, Warnings};
 use crate::events::{EventKind, Events};
 use crate::rtp::Media;
 use crate::rtp::codec::{Codec, TrackFacts};
@@ -99,6 +101,7 @@ pub struct Stream {
     counters: Arc<Counters>,
     events: Events,
     meter: Meter,
+    warnings: Warnings,
     history: History,
     info: watch::Sender<StreamInfo>,
     /// Copied on attach and detach, so that a delivery holds no lock.
@@ -135,6 +138,7 @@ impl Stream {
             counters,
             events,
             meter: Meter::default(),
+            warnings: Warnings::default(),
             history: History::new(kept),
             info: watch::Sender::new(StreamInfo {
                 expected,
@@ -242,6 +246,7 @@ impl Stream {
             return;
         }
         self.set_live(false);
+        self.warnings.clear_all();
         self.info.send_modify(|info| {
             info.ended = true;
             info.live = false;
@@ -258,6 +263,12 @@ impl Stream {
     #[must_use]
     pub fn stats(&self) -> StreamStats {
         self.meter.read()
+    }
+
+    /// Codes of the warnings that hold now.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        self.warnings.codes()
     }
 
     fn expectation(&self) -> Expectation {
@@ -301,8 +312,28 @@ impl Stream {
         &self.meter
     }
 
-    fn warn(&self, code: &str, detail: serde_json::Value) {
-        self.events.warn(&self.id, code, detail);
+    /// The WARNING event, where it did not hold already: then it is true.
+    fn raise(&self, warning: Warning, media: Media, detail: serde_json::Value) -> bool {
+        let new = self.warnings.raise(warning, media);
+        if new {
+            self.events.warn(&self.id, warning.code(), detail);
+        }
+        new
+    }
+
+    /// The event in any case.
+    fn tell(&self, warning: Warning, media: Media, detail: serde_json::Value) {
+        self.hold_warning(warning, media);
+        self.events.warn(&self.id, warning.code(), detail);
+    }
+
+    /// The warning without the event.
+    fn hold_warning(&self, warning: Warning, media: Media) {
+        self.warnings.raise(warning, media);
+    }
+
+    fn clear_warning(&self, warning: Warning, media: Media) {
+        self.warnings.clear(warning, media);
     }
 
     /// Every closed batch passes here and nowhere else.

@@ -56,6 +56,20 @@ impl Rig {
         })
     }
 
+    /// A stream that has no audio.
+    pub(super) fn of_video(codec: Codec) -> Self {
+        let video = TrackExpectation {
+            codec,
+            payload_type: VIDEO_PT,
+            copied: true,
+        };
+        Self::with(Expectation {
+            video: Some(video),
+            audio: None,
+            start_time_us: T0_US,
+        })
+    }
+
     pub(super) fn with(expectation: Expectation) -> Self {
         let (counters, events) = (Arc::new(Counters::default()), Events::default());
         let (stream, ingest) = Stream::new(

@@ -26,6 +26,8 @@ pub(crate) struct Peer {
     /// Where it asks.
     pub(crate) at: SocketAddr,
     pub(crate) ufrag: String,
+    /// The client says nothing.
+    pub(crate) mute: bool,
     /// From where answers came.
     pub(crate) answered_from: Vec<SocketAddr>,
     server: Connection,
@@ -85,6 +87,7 @@ impl Peer {
             socket: socket(at),
             at,
             ufrag,
+            mute: false,
             answered_from: Vec::new(),
             server: Connection::new(identity, server_role, &fingerprint, now).unwrap(),
             server_path: None,
@@ -117,7 +120,9 @@ impl Peer {
         }
         self.client.tick(Instant::now());
         for bytes in std::mem::take(&mut self.client.out) {
-            self.send(&bytes);
+            if !self.mute {
+                self.send(&bytes);
+            }
         }
         while let Ok(event) = self.events.try_recv() {
             match event {

@@ -58,6 +58,8 @@ pub(crate) struct Rig {
     pub(crate) client: Client,
     /// Where the client is.
     pub(crate) at: Path,
+    /// Everything it has sent, for whoever listens.
+    pub(crate) overheard: Vec<Vec<u8>>,
     pub(crate) counters: Arc<Counters>,
     /// But for `Checked` and `Dtls`.
     pub(crate) notices: Vec<Notice>,
@@ -118,6 +120,7 @@ impl Rig {
             server_closed: None,
             client: Client::new(&theirs, &ours, client_role, UFRAG, PWD, now),
             at: path("192.0.2.1:4000"),
+            overheard: Vec::new(),
             counters,
             notices: Vec::new(),
             sent_to: BTreeMap::new(),
@@ -145,7 +148,7 @@ impl Rig {
     pub(crate) fn arrive(&mut self, path: Path, bytes: &[u8]) {
         let wall = self.wall();
         self.viewer
-            .datagram(path, bytes, self.now, wall, &mut self.out);
+            .datagram(path, bytes, true, self.now, wall, &mut self.out);
         self.work_off();
     }
 
@@ -251,6 +254,7 @@ impl Rig {
 
     fn flush(&mut self) {
         for bytes in std::mem::take(&mut self.client.out) {
+            self.overheard.push(bytes.clone());
             self.wire.send(true, self.at, bytes, self.now);
         }
     }
