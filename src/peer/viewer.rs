@@ -26,7 +26,7 @@ const RTCP_MAX: usize = 1500;
 
 pub(super) struct Security {
     pub(super) outbound: Outbound,
-    inbound: Inbound,
+    pub(super) inbound: Inbound,
 }
 
 /// The state of one viewer.
