@@ -24,7 +24,11 @@ int source_check(corertc_status status, const char *option) {
   if (status == CORERTC_OK) {
     return 0;
   }
-  fprintf(stderr, "host: %s: %s\n", option, corertc_status_name(status));
+  if (status == CORERTC_E_UNSUPPORTED) {
+    fprintf(stderr, "host: %s: this build of corertc does not have it\n", option);
+  } else {
+    fprintf(stderr, "host: %s: %s\n", option, corertc_status_name(status));
+  }
   return -1;
 }
 

@@ -18,10 +18,9 @@
  *   is written to stderr, every socket is close-on-exec.
  * - End. corertc_subsystem_close may be called from anywhere but the subsystem's own callbacks, corertc_subsystem_free is
  *   the last call. */
-
-
 #ifndef CORERTC_H
 #define CORERTC_H
+
 
 #include <stddef.h>
 #include <stdint.h>
@@ -1030,8 +1029,7 @@ corertc_status corertc_session_close(struct corertc_subsystem *subsystem,
                                      const char *session,
                                      size_t session_len);
 
-#endif  /* CORERTC_H */
-
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
+#endif /* CORERTC_H */

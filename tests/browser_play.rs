@@ -44,7 +44,7 @@ fn vp8_is_seen_and_the_tone_is_heard() {
 }
 
 #[test]
-fn two_viewers_in_two_tabs_watch_at_once() {
+fn two_viewers_watch_at_once_and_one_leaves() {
     let _turn = one_at_a_time();
     let host = Host::start();
     let legs = host.process_start("cam", &picture_and_tone(Codec::H264));

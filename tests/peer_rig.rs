@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use corertc::peer::TrackSetup;
 use corertc::peer::dtls::Role;
 use corertc::rtp::Media;
+use corertc::rtp::codec::Codec;
 use corertc::rtp::rtcp::{self, Item};
 
 use rig::client::Packet;
@@ -182,7 +183,7 @@ fn video_begins_with_a_key_frame_and_audio_at_once() {
 fn nothing_is_sent_before_the_hand_shake_is_done() {
     let mut rig = Rig::new(Role::Client, Weather::FAIR, 1);
     rig.run_until("checked", LONG, |rig| !rig.client.answers.is_empty());
-    assert!(!rig.viewer.begin(Media::Audio, 1, true));
+    assert!(!rig.viewer.begin(Media::Audio, Codec::Opus, 1, 1, true));
     assert_eq!(rig.viewer.media_path(), None);
     rig.report(UNIX_EPOCH);
     rig.viewer.goodbye(&mut rig.out);

@@ -20,13 +20,14 @@ pub fn play_role() {
     if mark != ROLE {
         return;
     }
-    if let Some(core) = core.parse().ok().filter(|_| host::cores() > 1) {
-        if let Err(error) = host::pin(core) {
-            eprintln!("{role}: not pinned: {error}");
-        }
+    if let Some(core) = core.parse().ok().filter(|_| host::cores() > 1)
+        && let Err(error) = host::pin(core)
+    {
+        eprintln!("{role}: not pinned: {error}");
     }
     let outcome = match role.as_str() {
         "viewers" => run::viewers(),
+        "feed" => run::feed(),
         server => servers::serve(server),
     };
     if let Err(error) = outcome {
@@ -44,17 +45,30 @@ pub struct Child {
 }
 
 impl Child {
-    /// This executable as `role`, kept on `core`.
-    pub fn role(role: &str, core: usize) -> io::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args([ROLE, role, &core.to_string()]);
+    /// This executable as `role`, kept on `core`, in the network namespace given.
+    pub fn role(
+        role: &str,
+        core: usize,
+        namespace: Option<&str>,
+        more: &[&str],
+    ) -> io::Result<Self> {
+        let executable = std::env::current_exe()?;
+        let mut command = match namespace {
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(executable);
+                command
+            }
+            None => Command::new(executable),
+        };
+        command.args([ROLE, role, &core.to_string()]).args(more);
         Self::spawn(command)
     }
 
     /// Another program that speaks the same way, kept on `core`.
-    pub fn program(path: &str, core: usize) -> io::Result<Self> {
+    pub fn program(path: &str, core: usize, more: &[&str]) -> io::Result<Self> {
         let mut command = Command::new("taskset");
-        command.args(["-c", &core.to_string(), path]);
+        command.args(["-c", &core.to_string(), path]).args(more);
         Self::spawn(command)
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 
 /// User and system time of the whole process, in microseconds.
 #[must_use]
@@ -75,6 +76,26 @@ pub fn raise_fd_limit() {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
             limit.rlim_cur = limit.rlim_max;
             libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
+}
+
+/// Asks for a receive buffer of 4 MiB, past the system's limit where we may: the default holds 92 packets.
+pub fn grow_receive_buffer(socket: &impl AsRawFd) {
+    let bytes: libc::c_int = 4 << 20;
+    for option in [libc::SO_RCVBUFFORCE, libc::SO_RCVBUF] {
+        // SAFETY: the option is an int that lives through the call.
+        let outcome = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                option,
+                (&raw const bytes).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            )
+        };
+        if outcome == 0 {
+            return;
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod child;
 pub mod crowd;
 pub mod feed;
 pub mod host;
+pub mod link;
 pub mod report;
 pub mod run;
 pub mod servers;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::child::{self, Child};
 use crate::crowd::{Crowd, Join};
 use crate::feed::Feed;
+use crate::link::Link;
 use crate::{host, report};
 
 /// Between two frames of the trickle that keeps a stream live while viewers join.
@@ -42,34 +43,42 @@ pub struct Figures {
     pub cpu_us: u64,
     /// Resident memory.
     pub rss_kib: u64,
+    /// Open descriptors.
+    pub fds: u64,
 }
 
-/// A server process, a process with its viewers and its feed.
+/// A server process, a process with its viewers, and one with its feed.
 pub struct Rig {
     server: Child,
     viewers: Child,
+    feed: Child,
     url: String,
-    port: u64,
-    payload_type: u64,
 }
 
 impl Rig {
-    /// Starts both, the server on core 0, the viewers on the last one; the trickle runs.
-    pub fn start((name, program): &(String, Option<String>)) -> io::Result<Self> {
+    /// Starts them, the server on core 0, the others on the last one; the trickle runs.
+    pub fn start((name, program): &(String, Option<String>), link: &Link) -> io::Result<Self> {
+        let host = ["--host", link.host];
         let mut server = match program {
-            Some(program) => Child::program(program, 0)?,
-            None => Child::role(name, 0)?,
+            Some(program) => Child::program(program, 0, &host)?,
+            None => Child::role(name, 0, None, &host)?,
         };
         let ready = server.hear()?;
+        let core = host::cores() - 1;
+        let setup = report::argument("--setup").unwrap_or_else(|| "actpass".to_owned());
         let mut rig = Self {
             server,
-            viewers: Child::role("viewers", host::cores() - 1)?,
+            viewers: Child::role(
+                "viewers",
+                core,
+                link.namespace.as_deref(),
+                &["--setup", &setup],
+            )?,
+            feed: Child::role("feed", core, None, &[])?,
             url: ready["url"].as_str().unwrap_or_default().to_owned(),
-            port: ready["rtp_port"].as_u64().unwrap_or_default(),
-            payload_type: ready["payload_type"].as_u64().unwrap_or_default(),
         };
-        let (port, payload_type) = (rig.port, rig.payload_type);
-        rig.viewers
+        let (port, payload_type) = (&ready["rtp_port"], &ready["payload_type"]);
+        rig.feed
             .ask(&json!({"do": "open", "port": port, "payload_type": payload_type}))?;
         rig.trickle(true)?;
         Ok(rig)
@@ -81,14 +90,13 @@ impl Rig {
         Ok(Figures {
             cpu_us: answer["cpu_us"].as_u64().unwrap_or_default(),
             rss_kib: answer["rss_kib"].as_u64().unwrap_or_default(),
+            fds: answer["fds"].as_u64().unwrap_or_default(),
         })
     }
 
     /// Two packets every half second, or nothing.
     pub fn trickle(&mut self, on: bool) -> io::Result<()> {
-        self.viewers
-            .ask(&json!({"do": "trickle", "on": on}))
-            .map(drop)
+        self.feed.ask(&json!({"do": "trickle", "on": on})).map(drop)
     }
 
     /// Viewers join; fails where not all of them got through. Returns the seconds it took.
@@ -104,12 +112,10 @@ impl Rig {
     /// Sends frames at `fps`; returns once the last one is out.
     pub fn feed(&mut self, frames: usize, packets: usize, fps: usize) -> io::Result<u64> {
         let order = json!({"do": "feed", "frames": frames, "packets": packets, "fps": fps});
-        Ok(self.viewers.ask(&order)?["sent"]
-            .as_u64()
-            .unwrap_or_default())
+        Ok(self.feed.ask(&order)?["sent"].as_u64().unwrap_or_default())
     }
 
-    /// The sums over all viewers: `received`, `read`, `authentic`, `gcm`, `connected`.
+    /// The sums over all viewers: `received`, `read`, `authentic`, `gcm`, `dtls_clients`, `connected`.
     pub fn totals(&mut self) -> io::Result<Value> {
         self.viewers.ask(&json!({"do": "totals"}))
     }
@@ -120,52 +126,54 @@ impl Rig {
     }
 }
 
-/// The other side: the process of the viewers and the feed.
+/// The process of the viewers.
 pub fn viewers() -> Result<(), String> {
     let crowd = Crowd::new(1).map_err(|error| error.to_string())?;
+    child::answer_each(|order| match order["do"].as_str().unwrap_or_default() {
+        "join" => join(&crowd, order),
+        "totals" => {
+            let totals = crowd.totals();
+            json!({
+                "received": totals.received, "read": totals.read, "authentic": totals.authentic,
+                "gcm": totals.gcm, "dtls_clients": totals.dtls_clients, "connected": totals.connected,
+            })
+        }
+        "leave" => {
+            crowd.leave();
+            json!({})
+        }
+        other => json!({"error": format!("no such order: {other}")}),
+    });
+    Ok(())
+}
+
+/// The process of the feed.
+pub fn feed() -> Result<(), String> {
     let feed: Arc<Mutex<Option<Feed>>> = Arc::default();
     let trickling = Arc::new(AtomicBool::new(false));
     trickle(&feed, &trickling);
     child::answer_each(|order| {
         let number = |name: &str| order[name].as_u64().unwrap_or_default();
-        match order["do"].as_str().unwrap_or_default() {
-            "open" => match Feed::new(number("port") as u16, number("payload_type") as u8) {
-                Ok(opened) => {
-                    *feed.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+        let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = match (order["do"].as_str().unwrap_or_default(), feed.as_mut()) {
+            ("open", _) => {
+                Feed::new(number("port") as u16, number("payload_type") as u8).map(|opened| {
+                    *feed = Some(opened);
                     json!({})
-                }
-                Err(error) => json!({"error": error.to_string()}),
-            },
-            "trickle" => {
-                trickling.store(order["on"] == true, Ordering::Relaxed);
-                json!({})
-            }
-            "join" => join(&crowd, order),
-            "feed" => {
-                let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
-                let (frames, packets, fps) = (number("frames"), number("packets"), number("fps"));
-                match feed
-                    .as_mut()
-                    .map(|feed| feed.run(frames as u32, packets as u32, fps as u32))
-                {
-                    Some(Ok(sent)) => json!({"sent": sent}),
-                    Some(Err(error)) => json!({"error": error.to_string()}),
-                    None => json!({"error": "no feed"}),
-                }
-            }
-            "totals" => {
-                let totals = crowd.totals();
-                json!({
-                    "received": totals.received, "read": totals.read, "authentic": totals.authentic,
-                    "gcm": totals.gcm, "connected": totals.connected,
                 })
             }
-            "leave" => {
-                crowd.leave();
-                json!({})
+            ("trickle", _) => {
+                trickling.store(order["on"] == true, Ordering::Relaxed);
+                Ok(json!({}))
             }
-            other => json!({"error": format!("no such order: {other}")}),
-        }
+            ("feed", Some(feed)) => {
+                let (frames, packets, fps) = (number("frames"), number("packets"), number("fps"));
+                let sent = feed.run(frames as u32, packets as u32, fps as u32);
+                sent.map(|sent| json!({"sent": sent}))
+            }
+            (other, _) => Err(io::Error::other(format!("no such order: {other}"))),
+        };
+        outcome.unwrap_or_else(|error| json!({"error": error.to_string()}))
     });
     Ok(())
 }
@@ -178,6 +186,7 @@ fn join(crowd: &Crowd, order: &Value) -> Value {
         viewers: number("viewers") as usize,
         at_once: number("at_once") as usize,
         sample: number("sample") as u32,
+        setup: report::argument("--setup").unwrap_or_else(|| "actpass".to_owned()),
         deadline: Duration::from_secs(60),
     });
     match joined {

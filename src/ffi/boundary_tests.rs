@@ -61,3 +61,45 @@ fn an_absurd_size_is_invalid_before_anything_happens() {
         assert_eq!((code, ran, err.size, err.code), (-1, false, size, 77));
     }
 }
+
+/// Runs one test of this binary in a process of its own; what it wrote to stderr.
+fn stderr_of(test: &str) -> String {
+    let exe = std::env::current_exe().expect("the test's own path");
+    let name = format!("ffi::boundary::tests::{test}");
+    let output = std::process::Command::new(exe)
+        .args(["--exact", &name, "--nocapture"])
+        .output()
+        .expect("a child");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(out.contains("1 passed"), "{out}");
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+#[test]
+fn a_panic_of_ours_says_nothing_on_stderr() {
+    assert_eq!(stderr_of("a_panic_becomes_a_status_and_a_message"), "");
+    assert_eq!(stderr_of("a_thread_of_ours_dies_alone"), "");
+}
+
+#[test]
+fn a_thread_of_ours_dies_alone() {
+    release(|| ());
+    let thread = crate::runtime::spawn_thread("test", || panic!("on purpose")).expect("a thread");
+    assert!(thread.join().is_err());
+}
+
+#[test]
+fn a_panic_of_the_host_s_reaches_the_hook_it_had_before() {
+    let words = stderr_of("a_host_thread_panics");
+    assert!(words.contains("the host's own"), "{words}");
+}
+
+#[test]
+fn a_host_thread_panics() {
+    release(|| ());
+    assert!(
+        std::thread::spawn(|| panic!("the host's own"))
+            .join()
+            .is_err()
+    );
+}

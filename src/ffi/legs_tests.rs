@@ -77,7 +77,7 @@ fn pointers_and_the_stride_are_checked() {
     let mut leg: corertc_leg = describe(&leg("corertc_video", &[]));
     let mut len = 9;
     let len = &raw mut len;
-    let null: *mut std::ffi::c_void = std::ptr::null_mut();
+    let null = std::ptr::null_mut::<std::ffi::c_void>();
     let fault = |legs, argv| Legs::new(legs, argv).err().map(|e| e.to_string());
     leg.size = size_of::<corertc_leg>();
     let one = &raw mut leg;
@@ -109,5 +109,4 @@ fn pointers_and_the_stride_are_checked() {
     }
     let null_legs: (*mut corertc_leg, usize, *mut usize) = (null.cast::<corertc_leg>(), 0, len);
     assert_eq!(fault(null_legs, (null.cast::<c_char>(), 0, len)), None);
-    let _: *mut std::ffi::c_void = null;
 }

@@ -60,11 +60,13 @@ impl corertc_subsystem {
 
     fn close(&self, timeout: Duration) -> Result<(), Error> {
         self.callbacks.refuse_close()?;
-        let began = Instant::now();
+        let (began, host_before) = (Instant::now(), self.callbacks.teardown_time());
         let closed = self.core.close(timeout);
         self.callbacks.seal();
+        let host = self.callbacks.teardown_time().saturating_sub(host_before);
+        let ours = began.elapsed().saturating_sub(host);
         // What the end of the sessions has raised is still delivered.
-        let left = timeout.saturating_sub(began.elapsed()).max(LAST_STEPS);
+        let left = timeout.saturating_sub(ours).max(LAST_STEPS);
         let stopped = self.thread.as_ref().map_or(Ok(()), |t| t.stop(left));
         closed.and(stopped)
     }

@@ -1,45 +1,121 @@
-//! HTTP in front of `signal`: router, CORS, pages, the library's own listener, and requests a host passes in.
+//! HTTP in front of `signal`: router, pages, the library's own listener, and requests a host passes in.
+//!
+//! A request comes from [`Listener`] or from the host's own server and goes through [`answer`], the one router: WHEP and
+//! WHIP to `signal`, the rest is answered here. Each answer is counted here, once.
 
-use std::net::SocketAddr;
+mod listener;
+mod pages;
+mod tls;
 
+use std::sync::Arc;
+
+use ::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use ::http::{HeaderValue, Method, Request, Response, StatusCode};
 use bytes::Bytes;
-use tokio::runtime::Handle;
 
-use crate::signal::Signal;
+use crate::signal::problem::{method_not_allowed, plain, with};
+use crate::signal::{self, Signal};
+use crate::stats::Counters;
 
-// SHIM of the leg helper: the signal helper's functions take this place.
+pub use listener::Listener;
 
-/// Shim.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ListenError(pub String);
+/// The Prometheus text of the subsystem, made when asked for.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Shim.
-pub struct Listener {}
+/// Why a listener could not be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// The address is busy or not ours; the text names it and has the system's words.
+    #[error("{0}")]
+    Io(String),
+    /// TLS_CERT_FILE or TLS_KEY_FILE can't be used; the text names the file.
+    #[error("{0}")]
+    Tls(String),
+}
 
-impl Listener {
-    /// Shim.
-    pub fn bind(
-        signal: Signal,
-        addr: SocketAddr,
-        handle: &Handle,
-    ) -> Result<(Self, u16), ListenError> {
-        let _ = (signal, addr, handle);
-        todo!()
-    }
+/// Methods of everything that is only read.
+const READ_METHODS: &str = "GET, HEAD";
 
-    /// Shim.
-    pub fn shutdown(self) {
-        todo!()
+/// Answers one request, its body already read. `remote_addr` is the client's address as text, empty where unknown.
+/// Within HTTP_TIMEOUT; dropping the future before it is done makes no session.
+pub async fn answer(
+    signal: &Signal,
+    metrics: &MetricsText,
+    request: Request<Bytes>,
+    remote_addr: String,
+) -> Response<Bytes> {
+    let response = match read_only(signal, metrics, &request) {
+        Some(response) => response,
+        None => {
+            let http = request;
+            signal.handle(signal::Request { http, remote_addr }).await
+        }
+    };
+    count(&signal.counters, response.status());
+    response
+}
+
+/// Counts an answer by its class.
+fn count(counters: &Counters, status: StatusCode) {
+    match status.as_u16() {
+        200..300 => counters.http_2xx.inc(),
+        400..500 => counters.http_4xx.inc(),
+        500..600 => counters.http_5xx.inc(),
+        _ => {}
     }
 }
 
-/// Shim.
-pub async fn answer(
+/// Pages, metrics and health; None where the path is `signal`'s, its 404 included.
+fn read_only(
     signal: &Signal,
-    request: ::http::Request<Bytes>,
-    remote_addr: String,
-) -> ::http::Response<Bytes> {
-    let _ = (signal, request, remote_addr);
-    todo!()
+    metrics: &MetricsText,
+    request: &Request<Bytes>,
+) -> Option<Response<Bytes>> {
+    let settings = &signal.settings;
+    if !settings.enable {
+        return None;
+    }
+    let path = request.uri().path();
+    let path = path.strip_prefix(settings.path_prefix.as_str())?;
+    let response = match path {
+        "/healthz" => text("text/plain; charset=utf-8", "ok\n".to_owned()),
+        "/metrics" => {
+            let body = metrics();
+            // OpenMetrics ends so; it has a media type of its own.
+            let kind = match body.ends_with("# EOF\n") {
+                true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                false => "text/plain; version=0.0.4; charset=utf-8",
+            };
+            text(kind, body)
+        }
+        // Relative links of the list need the slash.
+        "" if settings.pages => {
+            let last = settings.path_prefix.rsplit('/').next().unwrap_or("");
+            let response = plain(StatusCode::PERMANENT_REDIRECT, Bytes::new());
+            with(response, LOCATION, &format!("{last}/"))
+        }
+        _ if settings.pages => pages::page(signal, path, request)?,
+        _ => return None,
+    };
+    Some(match *request.method() {
+        Method::GET => response,
+        Method::HEAD => without_body(response),
+        _ => method_not_allowed(READ_METHODS),
+    })
+}
+
+/// RFC 9110 §9.3.2: a HEAD has the headers of its GET.
+fn without_body(mut response: Response<Bytes>) -> Response<Bytes> {
+    let length = HeaderValue::from(response.body().len());
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    *response.body_mut() = Bytes::new();
+    response
+}
+
+fn text(kind: &'static str, body: String) -> Response<Bytes> {
+    let mut response = plain(StatusCode::OK, Bytes::from(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }

@@ -4,6 +4,9 @@ pub mod args;
 pub mod ports;
 pub mod receive;
 
+#[cfg(test)]
+mod ffmpeg_tests;
+
 /// One FFmpeg argument list (`ConfigIO` of the Go core): options, then the address last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leg {

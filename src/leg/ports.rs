@@ -191,4 +191,4 @@ fn bind(port: u16) -> io::Result<Option<UdpSocket>> {
 
 #[cfg(test)]
 #[path = "ports_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -2,21 +2,23 @@
 
 use std::collections::HashSet;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 
-/// A stretch of loopback ports that nothing uses now, outside the OS's own range.
-fn free_range(pairs: u16) -> RangeInclusive<u16> {
-    let mut random = [0_u8; 1];
-    aws_lc_rs::rand::fill(&mut random).unwrap();
-    let mut first = 12_000 + u16::from(random[0]) * 64;
+/// A stretch of loopback ports that nothing uses now, outside the OS's own range; never the same twice in a process.
+pub(crate) fn free_range(pairs: u16) -> RangeInclusive<u16> {
+    const FIRST: u32 = 11_000;
+    const STRETCHES: u32 = 300;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
+        // Test processes side by side begin at different places.
+        let stretch = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 37;
+        let first = u16::try_from(FIRST + stretch % STRETCHES * 64).unwrap();
         let last = first + pairs * 2 - 1;
-        let free = (first..=last).all(|port| bind(port).unwrap().is_some());
-        if free {
+        if (first..=last).all(|port| bind(port).unwrap().is_some()) {
             return first..=last;
         }
-        first += 64;
     }
 }
 

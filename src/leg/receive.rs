@@ -1,15 +1,19 @@
 //! Reads the two sockets of a process in batches and feeds its stream, in the shard that sends it on.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Sleep;
 
+use crate::net::{ReceiveBatch, leg_receive_options};
 use crate::rtp::Media;
 use crate::stats::Counters;
 use crate::stream::{Expectation, Ingest};
@@ -17,10 +21,10 @@ use crate::stream::{Expectation, Ingest};
 use super::ports::Pair;
 
 /// Datagrams read from one socket before the other one gets its turn.
-const BATCH: usize = 64;
+const BATCH_LEN: usize = 64;
 
-/// Largest UDP datagram.
-const DATAGRAM_MAX: usize = 65_535;
+/// Longer than PKT_SIZE can be: a longer datagram is no FFmpeg's of ours.
+const DATAGRAM_MAX: usize = 2048;
 
 /// What a receiver feeds: [`Ingest`], or a counter in tests.
 pub trait Feed: Send + 'static {
@@ -120,9 +124,8 @@ impl<F: Feed> Task<F> {
         let mut reader = Reader {
             feed: self.feed,
             counters: self.counters,
-            buffer: vec![0; DATAGRAM_MAX].into_boxed_slice(),
         };
-        let (video, audio) = match (register(self.pair.video), register(self.pair.audio)) {
+        let (mut video, mut audio) = match (register(self.pair.video), register(self.pair.audio)) {
             (Ok(video), Ok(audio)) => (video, audio),
             (Err(error), _) | (_, Err(error)) => {
                 tracing::error!(%error, "a leg's socket can't be polled");
@@ -145,12 +148,12 @@ impl<F: Feed> Task<F> {
                     }
                     Some(Command::Stop) | None => break,
                 },
-                _ = video.readable() => {}
-                _ = audio.readable() => {}
+                _ = video.socket.readable() => {}
+                _ = audio.socket.readable() => {}
                 () = sleep.as_mut(), if armed.is_some() => armed = None,
             }
-            let more_video = reader.drain(&video, video_port);
-            let more_audio = reader.drain(&audio, Some(Media::Audio));
+            let more_video = reader.drain(&mut video, video_port);
+            let more_audio = reader.drain(&mut audio, Some(Media::Audio));
             let now = Instant::now();
             if reader.feed.next_timeout().is_some_and(|at| at <= now) {
                 reader.feed.handle_timeout(now);
@@ -169,33 +172,70 @@ impl<F: Feed> Task<F> {
 struct Reader<F> {
     feed: F,
     counters: Arc<Counters>,
-    buffer: Box<[u8]>,
+}
+
+/// One of the two sockets.
+struct Port {
+    socket: UdpSocket,
+    /// Packets the kernel lost on it so far.
+    lost: u32,
+}
+
+thread_local! {
+    /// Buffers for a batch, common to the legs of a shard.
+    static BATCH: RefCell<ReceiveBatch> = RefCell::new(ReceiveBatch::new(BATCH_LEN, DATAGRAM_MAX));
 }
 
 impl<F: Feed> Reader<F> {
     /// Reads what is there, at most a batch; whether there may be more.
-    fn drain(&mut self, socket: &UdpSocket, port: Option<Media>) -> bool {
-        let now = Instant::now();
-        for _ in 0..BATCH {
-            match socket.try_recv_from(&mut self.buffer) {
-                // Nobody but this machine's FFmpeg writes here; what is routed in from elsewhere is foreign.
-                Ok((_, from)) if from.ip() != IpAddr::V4(Ipv4Addr::LOCALHOST) => {
-                    self.counters.leg_drops.inc();
+    fn drain(&mut self, port: &mut Port, media: Option<Media>) -> bool {
+        BATCH.with_borrow_mut(|batch| {
+            let read = || batch.receive(port.socket.as_fd());
+            match port.socket.try_io(Interest::READABLE, read) {
+                Ok(count) => {
+                    self.take(batch, count, port, media);
+                    count == BATCH_LEN
                 }
-                Ok((len, _)) => self.feed.datagram(port, &self.buffer[..len], now),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
                 Err(error) => {
                     tracing::trace!(%error, "a leg's socket failed to read");
-                    return true;
+                    true
                 }
             }
+        })
+    }
+
+    fn take(&mut self, batch: &ReceiveBatch, count: usize, port: &mut Port, media: Option<Media>) {
+        let now = Instant::now();
+        for index in 0..count {
+            let Some(datagram) = batch.datagram(index) else {
+                self.counters.leg_malformed.inc();
+                self.counters.leg_drops.inc();
+                continue;
+            };
+            if let Some(lost) = datagram.lost {
+                // The kernel's count wraps at 32 bits.
+                let more = u64::from(lost.wrapping_sub(port.lost));
+                port.lost = lost;
+                self.counters.leg_overflow.add(more);
+                self.counters.leg_drops.add(more);
+            }
+            if datagram.remote.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+                self.feed.datagram(media, datagram.bytes, now);
+            } else {
+                // Nobody but this machine's FFmpeg writes here; what is routed in from elsewhere is foreign.
+                self.counters.leg_drops.inc();
+            }
         }
-        true
     }
 }
 
-fn register(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
-    UdpSocket::from_std(socket)
+fn register(socket: std::net::UdpSocket) -> io::Result<Port> {
+    leg_receive_options(&socket)?;
+    Ok(Port {
+        socket: UdpSocket::from_std(socket)?,
+        lost: 0,
+    })
 }
 
 /// Moves the timer only where the wish changed.

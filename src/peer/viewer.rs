@@ -9,38 +9,41 @@ use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
 use super::held::Held;
-use super::ice::stun::{self, StunError};
+use super::ice::generations::Generations;
 use super::ice::{Kind, classify};
 use super::outbox::{Notice, Outbox, ViewerSetup};
 use super::paths::{Learnt, Paths};
+use super::repair::Repair;
 use super::srtp::{Inbound, Keys, Outbound, SrtpError};
 use super::track::Track;
 use crate::net::Path;
+use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
 
 /// Longest SRTCP packet read; longer ones are no feedback.
 const RTCP_MAX: usize = 1500;
 
-struct Security {
-    outbound: Outbound,
-    inbound: Inbound,
+pub(super) struct Security {
+    pub(super) outbound: Outbound,
+    pub(super) inbound: Inbound,
 }
 
 /// The state of one viewer.
 pub struct Viewer {
-    security: Option<Security>,
-    tracks: [Option<Track>; 2],
-    media_path: Option<Path>,
+    pub(super) security: Option<Security>,
+    pub(super) tracks: [Option<Track>; 2],
+    pub(super) media_path: Option<Path>,
     /// The kernel takes segmented sends on the path to it.
     pub segments: bool,
-    paths: Paths,
-    pwd: String,
+    pub(super) paths: Paths,
+    pub(super) generations: Generations,
     cname: Arc<str>,
-    held: Held,
-    heard: Instant,
-    feedback: Feedback,
-    counters: Arc<Counters>,
+    pub(super) held: Held,
+    pub(super) heard: Instant,
+    pub(super) feedback: Feedback,
+    pub(super) repair: Repair,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Viewer {
@@ -53,11 +56,12 @@ impl Viewer {
             media_path: None,
             segments,
             paths: Paths::default(),
-            pwd: setup.pwd,
+            generations: Generations::new(setup.credentials),
             cname: setup.cname,
             held: Held::default(),
             heard: now,
             feedback: Feedback::default(),
+            repair: Repair::default(),
             counters,
         }
     }
@@ -91,51 +95,6 @@ impl Viewer {
             Kind::Rtp => self.counters.srtp_rejected.inc(),
             Kind::Unknown => self.counters.datagrams_unknown.inc(),
         }
-    }
-
-    /// RFC 8445 §7.3: a check that authenticates makes its address known and is answered.
-    fn stun(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        let request = stun::BindingRequest::parse(bytes).ok();
-        let verdict = request.as_ref().map(|request| request.verify(&self.pwd));
-        let (Some(request), Some(Ok(()) | Err(StunError::UnknownAttribute))) = (request, verdict)
-        else {
-            return self.counters.stun_rejected.inc();
-        };
-        let Some(learnt) = self.paths.checked(path, bytes.len(), now) else {
-            return self.counters.stun_rejected.inc();
-        };
-        self.tell_paths(path, learnt, out);
-        if self.paths.is_proven(&path) || self.security.is_none() {
-            self.heard = now;
-        }
-        let mut answer = Vec::with_capacity(96);
-        let understood = verdict == Some(Ok(())) && !request.controlled;
-        if verdict != Some(Ok(())) {
-            stun::write_unknown(&mut answer, &request, &self.pwd);
-        } else if request.controlled {
-            // RFC 8445 §7.3.1.1: we are lite, so always controlled; a peer that says so too must switch.
-            stun::write_error(
-                &mut answer,
-                &request.transaction,
-                487,
-                "Role Conflict",
-                &self.pwd,
-            );
-        } else {
-            stun::write_success(
-                &mut answer,
-                &request.transaction,
-                path.remote_canonical(),
-                &self.pwd,
-            );
-        }
-        if self.paths.spend(&path, answer.len()) {
-            out.send.push((path, answer));
-        }
-        if understood && self.security.is_none() {
-            out.notices.push(Notice::Checked(path));
-        }
-        self.held.release(&mut self.paths, &self.counters, out);
     }
 
     fn srtcp(
@@ -185,7 +144,7 @@ impl Viewer {
     }
 
     /// Paths differ in our own address as well, datagrams are found by the remote one alone.
-    fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
+    pub(super) fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
         // Again and again until it is proven: others may claim the address meanwhile.
         if learnt.new || !self.paths.is_proven(&path) {
             out.learnt.push(path);
@@ -243,14 +202,21 @@ impl Viewer {
         self.media_path.as_ref().filter(|_| self.security.is_some())
     }
 
-    /// A frame whose first packet is the stream's `first_seq` comes next: shall it be sealed for this viewer?
-    /// Video begins with a key frame.
+    /// A frame of `packets` packets, the first of them the stream's `first_seq`, comes next: shall it be sealed for
+    /// this viewer? Video begins with a key frame; a frame of another codec than was answered is never its.
     #[inline]
-    pub fn begin(&mut self, media: Media, first_seq: u64, keyframe: bool) -> bool {
+    pub fn begin(
+        &mut self,
+        media: Media,
+        codec: Codec,
+        first_seq: u64,
+        packets: usize,
+        keyframe: bool,
+    ) -> bool {
         let Some(track) = self.tracks[media as usize].as_mut() else {
             return false;
         };
-        if self.security.is_none() || self.media_path.is_none() {
+        if track.codec() != codec || self.security.is_none() || self.media_path.is_none() {
             return false;
         }
         if !track.started() {
@@ -259,6 +225,7 @@ impl Viewer {
             }
             track.start(first_seq);
         }
+        track.reach(first_seq + packets as u64);
         true
     }
 

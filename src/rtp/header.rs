@@ -99,6 +99,7 @@ pub fn is_rtcp(datagram: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

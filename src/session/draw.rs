@@ -2,8 +2,9 @@
 
 use aws_lc_rs::rand;
 
-use crate::peer::TrackSetup;
+use crate::peer::{RtxSetup, TrackSetup};
 use crate::rtp::Media;
+use crate::rtp::codec::Codec;
 use crate::sdp::MediaAnswer;
 
 /// Random values of one session.
@@ -15,12 +16,13 @@ pub(super) struct Drawn {
     pub(super) video: TrackSetup,
     pub(super) audio: TrackSetup,
     pub(super) rtx_ssrc: u32,
+    rtx_first_seq: u16,
 }
 
 impl Drawn {
     /// None where the system's random number generator fails.
     pub(super) fn draw() -> Option<Self> {
-        let mut bytes = [0_u8; 24 + 8 + 8 + 8 + 28];
+        let mut bytes = [0_u8; 24 + 8 + 8 + 8 + 32];
         rand::fill(&mut bytes).ok()?;
         let (secret, rest) = bytes.split_at(24);
         let (public, rest) = rest.split_at(8);
@@ -37,12 +39,15 @@ impl Drawn {
                 ssrcs[index] = ssrcs[index].wrapping_add(0x9e37_79b9);
             }
         }
-        let mut track = |ssrc| TrackSetup {
+        let mut track = |ssrc, codec| TrackSetup {
             ssrc,
+            codec,
             payload_type: 0,
             first_seq: (word() & 0x7fff) as u16,
             timestamp_offset: word(),
+            rtx: None,
         };
+        let (video, audio) = (track(ssrcs[0], Codec::H264), track(ssrcs[1], Codec::Opus));
         Some(Self {
             secret: hex(secret),
             public: hex(public),
@@ -52,14 +57,20 @@ impl Drawn {
                 .iter()
                 .fold(0, |number, byte| number << 8 | u64::from(*byte))
                 >> 1,
-            video: track(ssrcs[0]),
-            audio: track(ssrcs[1]),
+            video,
+            audio,
             rtx_ssrc: ssrcs[2],
+            rtx_first_seq: (word() & 0x7fff) as u16,
         })
     }
 
-    /// The set-up of a track the answer has.
-    pub(super) fn track(&self, media: Media, chosen: &[MediaAnswer]) -> Option<TrackSetup> {
+    /// The set-up of a track the answer has, which carries `codec`.
+    pub(super) fn track(
+        &self,
+        media: Media,
+        codec: Option<Codec>,
+        chosen: &[MediaAnswer],
+    ) -> Option<TrackSetup> {
         let answer = chosen.iter().find(|answer| answer.media == media)?;
         let drawn = if media == Media::Video {
             self.video
@@ -67,7 +78,13 @@ impl Drawn {
             self.audio
         };
         Some(TrackSetup {
+            codec: codec?,
             payload_type: answer.payload_type,
+            rtx: answer.rtx.map(|payload_type| RtxSetup {
+                ssrc: self.rtx_ssrc,
+                payload_type,
+                first_seq: self.rtx_first_seq,
+            }),
             ..drawn
         })
     }

@@ -53,20 +53,32 @@ pub(super) fn check_token(
         Action::Play => &signal.settings.play_token,
         Action::Publish => &signal.settings.publish_token,
     };
-    let Some(expected) = expected else {
+    let given = token(&request.http, signal.settings.raw_token);
+    if matches(expected.as_deref(), &given) {
         return Ok(());
+    }
+    let (detail, challenge) = if given.is_empty() {
+        (
+            "Authorization: a Bearer token is required",
+            CHALLENGE.to_owned(),
+        )
+    } else {
+        (
+            "Authorization: the token is not the right one",
+            format!("{CHALLENGE}, error=\"invalid_token\""),
+        )
     };
-    let given = token(request);
-    if given.is_empty() {
-        let detail = "Authorization: a Bearer token is required";
-        return Err(Box::new(unauthorized(detail, CHALLENGE)));
-    }
-    if bool::from(given.as_bytes().ct_eq(expected.as_bytes())) {
-        return Ok(());
-    }
-    let challenge = format!("{CHALLENGE}, error=\"invalid_token\"");
-    let detail = "Authorization: the token is not the right one";
     Err(Box::new(unauthorized(detail, &challenge)))
+}
+
+/// Whether `given` is the configured token for playing, or none is configured.
+pub(crate) fn may_play(signal: &Signal, given: &str) -> bool {
+    matches(signal.settings.play_token.as_deref(), given)
+}
+
+/// Compares in constant time: how much of a guess was right can't be measured.
+fn matches(expected: Option<&str>, given: &str) -> bool {
+    expected.is_none_or(|expected| bool::from(given.as_bytes().ct_eq(expected.as_bytes())))
 }
 
 /// Asks the host's callback, on a blocking thread, for at most AUTH_TIMEOUT. The error is the answer.
@@ -80,7 +92,7 @@ pub(super) async fn ask(
     let query = AuthQuery {
         action,
         stream_id: stream_id.to_owned(),
-        token: token(request),
+        token: token(&request.http, signal.settings.raw_token),
         query: request.http.uri().query().unwrap_or("").to_owned(),
         remote_addr: request.remote_addr.clone(),
         user_agent: text(headers, USER_AGENT).to_owned(),
@@ -107,13 +119,18 @@ pub(super) async fn ask(
 }
 
 /// The Bearer token, its scheme compared without case (RFC 9110 §11.1), else `?token=` or `?jwt=` (P025); or empty.
-pub(super) fn token(request: &Request) -> String {
-    let bearer = text(request.http.headers(), AUTHORIZATION)
-        .split_once(' ')
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim().to_owned());
+/// `raw`: a header that is one word is the token, too (P024, C071).
+pub(crate) fn token(request: &::http::Request<Bytes>, raw: bool) -> String {
+    let header = text(request.headers(), AUTHORIZATION).trim();
+    let bearer = match header.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            Some(token.trim().to_owned())
+        }
+        None if raw && !header.is_empty() => Some(header.to_owned()),
+        _ => None,
+    };
     bearer.unwrap_or_else(|| {
-        let query = request.http.uri().query().unwrap_or("");
+        let query = request.uri().query().unwrap_or("");
         route::query_value(query, &["token", "jwt"]).unwrap_or_default()
     })
 }
@@ -149,28 +166,43 @@ fn text(headers: &HeaderMap, name: ::http::HeaderName) -> &str {
 mod tests {
     use super::*;
 
-    fn request(uri: &str, authorization: Option<&str>) -> Request {
+    fn request(uri: &str, authorization: Option<&str>) -> ::http::Request<Bytes> {
         let mut builder = ::http::Request::post(uri);
         if let Some(value) = authorization {
             builder = builder.header(AUTHORIZATION, value);
         }
-        Request {
-            http: builder.body(Bytes::new()).expect("a request"),
-            remote_addr: String::new(),
+        builder.body(Bytes::new()).expect("a request")
+    }
+
+    #[test]
+    fn only_the_configured_token_matches_and_none_lets_everyone_in() {
+        assert!(matches(None, "") && matches(None, "anything"));
+        assert!(matches(Some("s3cret"), "s3cret"));
+        for wrong in ["", "s3cre", "s3cret ", "S3CRET", "s3creu"] {
+            assert!(!matches(Some("s3cret"), wrong), "{wrong}");
         }
     }
 
     /// P020, P025: header first, then the query; `bearer` in any case.
     #[test]
     fn a_token_comes_from_the_header_or_the_query() {
-        assert_eq!(token(&request("/whep/x", Some("Bearer abc"))), "abc");
+        assert_eq!(token(&request("/whep/x", Some("Bearer abc")), false), "abc");
         assert_eq!(
-            token(&request("/whep/x?token=q", Some("bearer abc"))),
+            token(&request("/whep/x?token=q", Some("bearer abc")), false),
             "abc"
         );
-        assert_eq!(token(&request("/whep/x?a=1&token=a%2Fb", None)), "a/b");
-        assert_eq!(token(&request("/whep/x?jwt=j", Some("Basic eDp5"))), "j");
-        assert_eq!(token(&request("/whep/x", Some("abc"))), "");
+        assert_eq!(
+            token(&request("/whep/x?a=1&token=a%2Fb", None), false),
+            "a/b"
+        );
+        assert_eq!(
+            token(&request("/whep/x?jwt=j", Some("Basic eDp5")), false),
+            "j"
+        );
+        assert_eq!(token(&request("/whep/x", Some("abc")), false), "");
+        // P024.
+        assert_eq!(token(&request("/whep/x", Some("abc")), true), "abc");
+        assert_eq!(token(&request("/whep/x", Some("Basic eDp5")), true), "");
     }
 
     /// P021: 401 carries its challenge; what is no refusal status is 403.

@@ -167,4 +167,15 @@ mod tests {
         );
         assert_eq!(query_value("token&x", &["token"]), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_path_and_query_is_taken_calmly(path in "(/rtc)?/(whep|whip)?/?\\PC{0,40}", query in "\\PC{0,40}") {
+            let _ = target("/rtc", &path, |id| id.len() % 2 == 0);
+            let _ = query_value(&query, &["token"]);
+            if let Some(id) = id(&path) {
+                proptest::prop_assert_eq!(super::id(&encode(&id)), Some(id));
+            }
+        }
+    }
 }

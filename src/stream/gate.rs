@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::reorder::WINDOW;
+
 /// How long the old SSRC must have been silent before a new one is taken.
 pub(super) const TAKEOVER_SILENCE: Duration = Duration::from_millis(200);
 
@@ -13,8 +15,10 @@ const MAX_MISORDER: u16 = 100;
 pub(super) enum Admission {
     /// The first packet of a new sender.
     NewRun { seq: u64 },
-    /// A packet in order; a gap in front of it shows in `seq`.
+    /// The next packet, or one so far ahead that what is missing is lost.
     InOrder { seq: u64 },
+    /// A packet that may have overtaken others; the gate still waits for them.
+    Early { seq: u64 },
     /// Another SSRC while the first still sends.
     SecondSsrc,
     /// Late or a duplicate.
@@ -53,8 +57,11 @@ impl Gate {
         let ahead = seq.wrapping_sub(source.next as u16);
         if ahead < 0x8000 {
             let seq = source.next + u64::from(ahead);
-            source.next = seq + 1;
             source.restart = None;
+            if (1..=WINDOW).contains(&ahead) {
+                return Admission::Early { seq };
+            }
+            source.next = seq + 1;
             return Admission::InOrder { seq };
         }
         if ahead.wrapping_neg() > MAX_MISORDER {
@@ -64,6 +71,32 @@ impl Gate {
             source.restart = Some(seq.wrapping_add(1));
         }
         Admission::Stale
+    }
+
+    /// Another SSRC may come at once.
+    pub(super) fn open(&mut self) {
+        if let Some(source) = &mut self.source {
+            source.said_bye = true;
+        }
+    }
+
+    /// Whether that SSRC is the one that may speak.
+    pub(super) fn speaks(&self, ssrc: u32) -> bool {
+        self.source
+            .as_ref()
+            .is_some_and(|source| source.ssrc == ssrc)
+    }
+
+    /// The sequence number that is waited for.
+    pub(super) fn next_seq(&self) -> Option<u64> {
+        self.source.as_ref().map(|source| source.next)
+    }
+
+    /// Everything up to `seq` is there or given up.
+    pub(super) fn reached(&mut self, seq: u64) {
+        if let Some(source) = &mut self.source {
+            source.next = source.next.max(seq + 1);
+        }
     }
 
     /// The sender said goodbye: the next SSRC need not wait.
@@ -87,6 +120,7 @@ impl Gate {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -127,13 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn duplicates_and_late_packets_are_stale_and_gaps_stay() {
+    fn a_hole_is_waited_for_until_it_is_given_up() {
         let (mut gate, t) = (Gate::default(), Instant::now());
         gate.admit(1, 65_534, t);
-        assert_eq!(gate.admit(1, 1, t), Admission::InOrder { seq: 65_537 });
-        assert_eq!(gate.admit(1, 1, t), Admission::Stale);
+        let early = Admission::Early { seq: 65_537 };
+        assert_eq!(gate.admit(1, 1, t), early);
+        assert_eq!(gate.admit(1, 65_535, t), Admission::InOrder { seq: 65_535 });
         assert_eq!(gate.admit(1, 65_535, t), Admission::Stale);
+        gate.reached(65_537);
+        assert_eq!(gate.admit(1, 0, t), Admission::Stale);
         assert_eq!(gate.admit(1, 2, t), Admission::InOrder { seq: 65_538 });
+        let far = u64::from(WINDOW) + 1;
+        assert_eq!(
+            gate.admit(1, 3 + far as u16, t),
+            Admission::InOrder { seq: 65_539 + far }
+        );
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Packets of one frame in one buffer, until the frame is whole.
 //!
-//! A batch closes on the marker bit, on a new timestamp, at 64 packets or 64 KB (what one segmented send takes), at a hole
+//! A batch closes on the marker bit, on a new timestamp, at 63 packets or 64 KB (what one segmented send takes), at a hole
 //! in the sequence, and after 1 ms of silence. Parameter sets alone wait for their picture.
 
 use std::time::{Duration, Instant};
 
 use super::batch::PacketSpan;
 
-/// Packets of a batch at most.
-pub(super) const MAX_PACKETS: usize = 64;
+/// Packets of a batch at most: one segmented send takes 64, and a key frame may get parameter sets in front.
+pub(super) const MAX_PACKETS: usize = 63;
 
 /// Payload bytes of a batch at most, unless one packet alone has more.
 pub(super) const MAX_BYTES: usize = 64 * 1024;

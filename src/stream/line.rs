@@ -20,6 +20,11 @@
 //! of [`Stream::timestamp_at`](super::Stream::timestamp_at); a sender report of ours is `line(at) = (at − origin)·rate` for both media.
 //!
 //! Without a report (or with one that makes no sense beside the other medium's) a packet is placed by its arrival.
+//!
+//! A *publisher* is not told T0, and its first reports come up to a second after its first packets: both media are placed
+//! by arrival. Its reports then tell how far each medium's line is from the publisher's own wall clock; where the two
+//! differ the picture is out of sync, and video moves until they are equal, at most a quarter of each frame's step, so
+//! that no timestamp goes back and none jumps. This goes on for ever: sound cards and system clocks drift apart.
 
 use std::time::{Duration, Instant};
 
@@ -35,6 +40,9 @@ const MAX_APART_US: i64 = 60_000_000;
 /// A run's later medium may start this much before its first (encoder delay); room is left for it.
 const HEAD_START_US: i64 = 3_000_000;
 
+/// Video out of sync by less than this is left alone: reports are no more exact.
+const SYNC_TOLERANCE_US: i64 = 5_000;
+
 /// The line both media of a stream share.
 #[derive(Debug)]
 pub(super) struct Timeline {
@@ -43,10 +51,13 @@ pub(super) struct Timeline {
     segment: Option<Segment>,
     /// Furthest point reached by either medium, microseconds.
     furthest_us: Option<i64>,
+    /// Of a publisher: what its reports say per medium, line less publisher's wall clock, microseconds.
+    follows: Option<[Option<i64>; 2]>,
 }
 
 #[derive(Debug)]
 struct Segment {
+    number: u64,
     shift_ms: i64,
     /// D stands on a report: a later medium can use its own.
     exact: bool,
@@ -58,6 +69,7 @@ struct Segment {
 #[derive(Debug)]
 pub(super) struct TrackLine {
     media: Media,
+    segment: u64,
     rate: i64,
     last_rtp: u32,
     ticks: i64,
@@ -66,12 +78,41 @@ pub(super) struct TrackLine {
 
 impl Timeline {
     pub(super) fn new(start_time_us: u64) -> Self {
-        let start_time_us = i64::try_from(start_time_us).unwrap_or(i64::MAX);
         Self {
-            start_time_us: start_time_us - start_time_us % 1000,
+            start_time_us: whole_ms(start_time_us),
             origin: None,
             segment: None,
             furthest_us: None,
+            follows: None,
+        }
+    }
+
+    /// A publisher's clock counts, not a start time.
+    pub(super) fn follow_reports(&mut self) {
+        self.follows = Some([None; 2]);
+    }
+
+    /// A sender report of the track's sender, after its run began.
+    pub(super) fn reported(&mut self, track: &TrackLine, report: SenderReport) {
+        let current = self.segment.as_ref().map(|segment| segment.number);
+        let Some(offsets) = self
+            .follows
+            .as_mut()
+            .filter(|_| current == Some(track.segment))
+        else {
+            return;
+        };
+        let since = report.rtp.wrapping_sub(track.last_rtp) as i32;
+        let line_us = to_us(track.ticks + i64::from(since), track.rate);
+        offsets[track.media as usize] = Some(line_us.saturating_sub(report.wall_us));
+    }
+
+    /// Runs from now on count from another start time.
+    pub(super) fn starts_at(&mut self, start_time_us: u64) {
+        self.start_time_us = whole_ms(start_time_us);
+        if let Some(segment) = &mut self.segment {
+            // No medium of the next run joins this one.
+            segment.latest = [None; 2];
         }
     }
 
@@ -89,6 +130,10 @@ impl Timeline {
         now: Instant,
     ) {
         let now_us = micros_since(*self.origin.get_or_insert(now), now);
+        if let Some(offsets) = &mut self.follows {
+            offsets[track.media as usize] = None;
+        }
+        let report = report.filter(|_| self.follows.is_none());
         let pts = report.map(|report| self.pts(track.rate, rtp, report));
         let joins = self.segment.as_ref().is_some_and(|segment| {
             segment.latest[track.media as usize].is_none()
@@ -99,13 +144,14 @@ impl Timeline {
             self.join(track, pts, now)
         } else {
             let pts = pts.unwrap_or(0);
-            self.begin(pts * 1_000_000 / track.rate, now_us, report.is_some());
+            self.begin(to_us(pts, track.rate), now_us, report.is_some());
             pts + self.shift_ms() * track.rate / 1000
         };
         // Never back behind what viewers have seen, even if the two media of a run disagree about its start.
         let ticks = track
             .furthest
             .map_or(ticks, |furthest| ticks.max(furthest + 1));
+        track.segment = self.segment.as_ref().map_or(0, |segment| segment.number);
         track.last_rtp = rtp;
         track.ticks = ticks;
         self.note(track, now);
@@ -116,17 +162,39 @@ impl Timeline {
         let step = rtp.wrapping_sub(track.last_rtp) as i32;
         track.last_rtp = rtp;
         track.ticks += i64::from(step);
+        self.resync(track, step);
         self.note(track, now);
         (track.ticks as u32, step >= 0)
+    }
+
+    /// Moves video a little towards where audio is, by the publisher's reports.
+    fn resync(&mut self, track: &mut TrackLine, step: i32) {
+        let Some([Some(video), Some(audio)]) = &mut self.follows else {
+            return;
+        };
+        let owed_us = audio.saturating_sub(*video);
+        let sensible = (SYNC_TOLERANCE_US..=MAX_APART_US).contains(&owed_us.saturating_abs());
+        if track.media != Media::Video || step <= 0 || !sensible {
+            return;
+        }
+        let most = i64::from(step) / 4;
+        let moved = to_ticks(owed_us, track.rate).clamp(-most, most);
+        track.ticks += moved;
+        *video += to_us(moved, track.rate);
     }
 
     fn begin(&mut self, pts_us: i64, now_us: i64, exact: bool) {
         let earliest_us = pts_us - pts_us.clamp(0, HEAD_START_US);
         let mut shift_us = now_us - pts_us;
         if let Some(furthest_us) = self.furthest_us {
-            shift_us = shift_us.max(furthest_us + 1000 - earliest_us);
+            shift_us = shift_us.max(furthest_us.saturating_add(1000 - earliest_us));
         }
+        let number = self
+            .segment
+            .as_ref()
+            .map_or(1, |segment| segment.number + 1);
         self.segment = Some(Segment {
+            number,
             shift_ms: (shift_us + 999).div_euclid(1000),
             exact,
             latest: [None; 2],
@@ -145,18 +213,19 @@ impl Timeline {
         let shift = segment.shift_ms * track.rate / 1000;
         if let Some(pts) = pts.filter(|_| segment.exact) {
             // A pts is known modulo 2^32 ticks only: 13 h of video, 24 h of audio. The other medium tells which.
-            let near = other_us * track.rate / 1_000_000 - shift;
+            let near = to_ticks(other_us, track.rate) - shift;
             let turns = (near - pts + (1 << 31)).div_euclid(1 << 32);
             let pts = pts + turns * (1 << 32);
-            if ((pts - near) * 1_000_000 / track.rate).abs() <= MAX_APART_US {
+            if to_us(pts - near, track.rate).abs() <= MAX_APART_US {
                 return pts + shift;
             }
         }
-        (other_us + micros_since(other_at, now)) * track.rate / 1_000_000
+        to_ticks(other_us + micros_since(other_at, now), track.rate)
     }
 
     fn pts(&self, rate: i64, rtp: u32, report: SenderReport) -> i64 {
-        let elapsed = i128::from(report.wall_us - self.start_time_us) * i128::from(rate);
+        let elapsed_us = i128::from(report.wall_us) - i128::from(self.start_time_us);
+        let elapsed = elapsed_us * i128::from(rate);
         let base = report
             .rtp
             .wrapping_sub((elapsed + 500_000).div_euclid(1_000_000) as u32);
@@ -164,10 +233,12 @@ impl Timeline {
     }
 
     fn note(&mut self, track: &mut TrackLine, now: Instant) {
-        let at_us = track.ticks * 1_000_000 / track.rate;
+        let at_us = to_us(track.ticks, track.rate);
         track.furthest = track.furthest.max(Some(track.ticks));
         self.furthest_us = self.furthest_us.max(Some(at_us));
-        if let Some(segment) = &mut self.segment {
+        // What an older run still sends says nothing about this segment.
+        let current = self.segment.as_mut();
+        if let Some(segment) = current.filter(|segment| segment.number == track.segment) {
             segment.latest[track.media as usize] = Some((at_us, now));
         }
     }
@@ -181,6 +252,7 @@ impl TrackLine {
     pub(super) fn new(media: Media, clock_rate: u32) -> Self {
         Self {
             media,
+            segment: 0,
             rate: i64::from(clock_rate),
             last_rtp: 0,
             ticks: 0,
@@ -194,6 +266,26 @@ impl TrackLine {
     }
 }
 
+/// FFmpeg cuts its start time to milliseconds.
+fn whole_ms(start_time_us: u64) -> i64 {
+    let start_time_us = i64::try_from(start_time_us).unwrap_or(i64::MAX);
+    start_time_us - start_time_us % 1000
+}
+
+/// Ticks of a hostile sender may run far; a place beyond a thousand years is cut to that.
+fn bounded(value: i128) -> i64 {
+    const LIMIT: i64 = 1 << 55;
+    i64::try_from(value).map_or(LIMIT, |value| value.clamp(-LIMIT, LIMIT))
+}
+
+fn to_us(ticks: i64, rate: i64) -> i64 {
+    bounded(i128::from(ticks) * 1_000_000 / i128::from(rate))
+}
+
+fn to_ticks(us: i64, rate: i64) -> i64 {
+    bounded(i128::from(us) * i128::from(rate) / 1_000_000)
+}
+
 fn other(media: Media) -> usize {
     1 - media as usize
 }
@@ -201,7 +293,3 @@ fn other(media: Media) -> usize {
 fn micros_since(earlier: Instant, later: Instant) -> i64 {
     i64::try_from(later.saturating_duration_since(earlier).as_micros()).unwrap_or(i64::MAX)
 }
-
-#[cfg(test)]
-#[path = "line_tests.rs"]
-mod tests;

@@ -4,14 +4,23 @@
 pub mod batch;
 mod gate;
 mod gather;
+mod health;
+pub mod history;
 pub mod ingest;
+pub mod ingests;
 mod line;
 mod meter;
 mod params;
 pub mod registry;
+mod reorder;
 mod report;
 mod track;
 mod verify;
+mod warnings;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -21,13 +30,16 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use self::meter::Meter;
+use self::warnings::{Warning, Warnings};
 use crate::events::{EventKind, Events};
 use crate::rtp::Media;
 use crate::rtp::codec::{Codec, TrackFacts};
 use crate::stats::Counters;
 
 pub use batch::{FrameBatch, PacketSpan};
+pub use history::History;
 pub use ingest::Ingest;
+pub use ingests::{IngestPoint, Ingests};
 pub use meter::StreamStats;
 pub use registry::Streams;
 
@@ -85,10 +97,12 @@ const KEYFRAME_WANTED_EVERY: Duration = Duration::from_millis(500);
 pub struct Stream {
     id: String,
     key: StreamKey,
-    expectation: Expectation,
+    expectation: RwLock<Expectation>,
     counters: Arc<Counters>,
     events: Events,
     meter: Meter,
+    warnings: Warnings,
+    history: History,
     info: watch::Sender<StreamInfo>,
     /// Copied on attach and detach, so that a delivery holds no lock.
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
@@ -97,16 +111,22 @@ pub struct Stream {
     /// Wall time of the line's zero.
     origin: OnceLock<SystemTime>,
     keyframe_wanted: Mutex<Option<Instant>>,
+    keyframe_source: OnceLock<KeyframeSource>,
     ended: AtomicBool,
 }
 
+/// Asks whoever encodes for a key frame; false where nobody is there.
+type KeyframeSource = Box<dyn Fn(Instant) -> bool + Send + Sync>;
+
 impl Stream {
-    /// A stream without packets yet, and the one object that may feed it.
+    /// A stream without packets yet, and the one object that may feed it. It keeps pictures for joining viewers within
+    /// the limits `kept`.
     #[must_use]
     pub fn new(
         id: &str,
         key: StreamKey,
         expectation: Expectation,
+        kept: history::Limits,
         counters: Arc<Counters>,
         events: Events,
     ) -> (Arc<Self>, Ingest) {
@@ -114,10 +134,12 @@ impl Stream {
         let stream = Arc::new(Self {
             id: id.to_owned(),
             key,
-            expectation,
+            expectation: RwLock::new(expectation),
             counters,
             events,
             meter: Meter::default(),
+            warnings: Warnings::default(),
+            history: History::new(kept),
             info: watch::Sender::new(StreamInfo {
                 expected,
                 ..StreamInfo::default()
@@ -126,6 +148,7 @@ impl Stream {
             clock: (Instant::now(), SystemTime::now()),
             origin: OnceLock::new(),
             keyframe_wanted: Mutex::new(None),
+            keyframe_source: OnceLock::new(),
             ended: AtomicBool::new(false),
         });
         let ingest = Ingest::new(Arc::clone(&stream), expectation);
@@ -179,9 +202,10 @@ impl Stream {
     /// stream has not. The arithmetic stands in `line.rs`.
     #[must_use]
     pub fn timestamp_at(&self, media: Media, at: SystemTime) -> Option<u32> {
+        let expectation = self.expectation();
         let track = match media {
-            Media::Video => self.expectation.video,
-            Media::Audio => self.expectation.audio,
+            Media::Video => expectation.video,
+            Media::Audio => expectation.audio,
         }?;
         let origin = *self.origin.get()?;
         let nanos = match at.duration_since(origin) {
@@ -192,8 +216,17 @@ impl Stream {
         Some(ticks as u32)
     }
 
-    /// A viewer needs a key frame that no one can give: raises KEYFRAME_WANTED, at most every 500 ms.
+    /// Whom to ask for key frames: a publisher is behind the stream. Set once.
+    fn on_keyframe_wanted(&self, source: KeyframeSource) {
+        self.keyframe_source.get_or_init(|| source);
+    }
+
+    /// A viewer needs a key frame: the publisher is asked; where there is none, KEYFRAME_WANTED is raised, at most every
+    /// 500 ms.
     pub fn want_keyframe(&self, now: Instant) {
+        if self.keyframe_source.get().is_some_and(|ask| ask(now)) {
+            return;
+        }
         let mut last = self
             .keyframe_wanted
             .lock()
@@ -213,13 +246,58 @@ impl Stream {
             return;
         }
         self.set_live(false);
-        self.info.send_modify(|info| info.ended = true);
+        self.warnings.clear_all();
+        self.info.send_modify(|info| {
+            info.ended = true;
+            info.live = false;
+        });
+    }
+
+    /// What it sent last: for viewers that join and packets that were lost.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Numbers for `stats_json`: bitrate, key-frame interval, restarts, packets.
     #[must_use]
     pub fn stats(&self) -> StreamStats {
         self.meter.read()
+    }
+
+    /// Codes of the warnings that hold now.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        self.warnings.codes()
+    }
+
+    fn expectation(&self) -> Expectation {
+        *self
+            .expectation
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The host announces something else; what is no longer expected is gone from the info.
+    fn expect(&self, expectation: Expectation) {
+        *self
+            .expectation
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = expectation;
+        self.info.send_if_modified(|info| {
+            let before = *info;
+            let differs = |facts: &Option<TrackFacts>, track: Option<TrackExpectation>| {
+                facts.is_some_and(|facts| track.map(|track| track.codec) != Some(facts.codec))
+            };
+            if differs(&info.video, expectation.video) {
+                info.video = None;
+            }
+            if differs(&info.audio, expectation.audio) {
+                info.audio = None;
+            }
+            info.expected = (expectation.video.is_some(), expectation.audio.is_some());
+            *info != before
+        });
     }
 
     fn has_ended(&self) -> bool {
@@ -234,11 +312,33 @@ impl Stream {
         &self.meter
     }
 
-    fn warn(&self, code: &str, detail: serde_json::Value) {
-        self.events.warn(&self.id, code, detail);
+    /// The WARNING event, where it did not hold already: then it is true.
+    fn raise(&self, warning: Warning, media: Media, detail: serde_json::Value) -> bool {
+        let new = self.warnings.raise(warning, media);
+        if new {
+            self.events.warn(&self.id, warning.code(), detail);
+        }
+        new
     }
 
+    /// The event in any case.
+    fn tell(&self, warning: Warning, media: Media, detail: serde_json::Value) {
+        self.hold_warning(warning, media);
+        self.events.warn(&self.id, warning.code(), detail);
+    }
+
+    /// The warning without the event.
+    fn hold_warning(&self, warning: Warning, media: Media) {
+        self.warnings.raise(warning, media);
+    }
+
+    fn clear_warning(&self, warning: Warning, media: Media) {
+        self.warnings.clear(warning, media);
+    }
+
+    /// Every closed batch passes here and nowhere else.
     fn deliver(&self, batch: &Arc<FrameBatch>) {
+        self.history.keep(batch);
         let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
         for sink in sinks.iter() {
             sink.deliver(self.key, Arc::clone(batch));
@@ -249,10 +349,11 @@ impl Stream {
     fn set_origin(&self, origin: Instant) {
         self.origin.get_or_init(|| {
             let (instant, wall) = self.clock;
-            match origin.checked_duration_since(instant) {
-                Some(after) => wall + after,
-                None => wall - instant.saturating_duration_since(origin),
-            }
+            let shifted = match origin.checked_duration_since(instant) {
+                Some(after) => wall.checked_add(after),
+                None => wall.checked_sub(instant.saturating_duration_since(origin)),
+            };
+            shifted.unwrap_or(wall)
         });
     }
 
@@ -268,16 +369,16 @@ impl Stream {
 
     /// Raises STREAM_ACTIVE or STREAM_INACTIVE where that changes something.
     fn set_live(&self, live: bool) {
-        let changed = self
-            .info
-            .send_if_modified(|info| std::mem::replace(&mut info.live, live) != live);
+        let changed = self.info.send_if_modified(|info| {
+            !info.ended && std::mem::replace(&mut info.live, live) != live
+        });
         if !changed {
             return;
         }
         let codec = |track: Option<TrackExpectation>| track.map(|track| track.codec.name());
         let (kind, detail) = if live {
-            let (video, audio) = (self.expectation.video, self.expectation.audio);
-            let detail = json!({ "video": codec(video), "audio": codec(audio) });
+            let expected = self.expectation();
+            let detail = json!({ "video": codec(expected.video), "audio": codec(expected.audio) });
             (EventKind::StreamActive, detail)
         } else {
             (EventKind::StreamInactive, json!({}))

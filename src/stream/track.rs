@@ -1,19 +1,22 @@
 //! One medium of a stream on its way in: gate, verification, line, gather, in this order; frame batches come out.
 
-use std::time::Instant;
+mod complaints;
 
-use serde_json::json;
+use std::time::Instant;
 
 use super::batch::FrameBatch;
 use super::gate::{Admission, Gate};
 use super::gather::{Closed, Gather};
 use super::line::{Timeline, TrackLine};
 use super::params::ParameterSets;
-use super::report::Reports;
+use super::reorder::{Early, Reorder};
+use super::report::{Reports, SenderReport};
 use super::verify::{Start, Verifier};
+use super::warnings::Warning;
 use super::{Stream, TrackExpectation};
 use crate::rtp::Media;
-use crate::rtp::codec::vp8::PictureLine;
+use crate::rtp::codec::pictures::PictureLine;
+use crate::rtp::codec::vp9_describe::{Describer, GROWTH};
 use crate::rtp::codec::{Codec, TrackFacts};
 use crate::rtp::header::Header;
 
@@ -37,21 +40,15 @@ pub(super) struct Track {
     gather: Gather,
     params: ParameterSets,
     prepend_params: bool,
+    describer: Describer,
     pictures: PictureLine,
     held: Vec<Closed>,
+    reorder: Reorder,
+    refused_ssrc: Option<u32>,
     next_seq: u64,
     /// The sender's sequence number that went out last, within this run.
     last_sent: Option<u64>,
     runs: u64,
-    warned: Warned,
-}
-
-/// Warnings given already: once per run the first, once per stream the others.
-#[derive(Default)]
-struct Warned {
-    mismatch: bool,
-    parameter_sets: bool,
-    b_frames: bool,
 }
 
 impl Track {
@@ -61,17 +58,32 @@ impl Track {
             expected,
             gate: Gate::default(),
             line: TrackLine::new(media, expected.codec.clock_rate()),
-            verifier: Verifier::new(expected.codec),
+            verifier: Verifier::new(expected.codec, false),
             gather: Gather::default(),
             params: ParameterSets::default(),
             prepend_params: false,
+            describer: Describer::default(),
             pictures: PictureLine::default(),
             held: Vec::new(),
+            reorder: Reorder::default(),
+            refused_ssrc: None,
             next_seq: 0,
             last_sent: None,
             runs: 0,
-            warned: Warned::default(),
         }
+    }
+
+    /// The next FFmpeg is told something else. What an unproven run has gathered goes; the line goes on.
+    pub(super) fn expect(&mut self, expected: TrackExpectation, stream: &Stream) {
+        if expected.codec != self.expected.codec {
+            self.drop_unproven(stream);
+            self.gather.clear();
+            self.verifier = Verifier::new(expected.codec, false);
+            self.params = ParameterSets::default();
+        }
+        self.gate.open();
+        self.expected = expected;
+        self.forget_complaints(stream);
     }
 
     /// One packet with the track's own payload type. True where a restart of the sender was taken over.
@@ -83,39 +95,92 @@ impl Track {
         around: &mut Around<'_>,
     ) -> bool {
         let counters = around.stream.counters();
-        let (seq, new_run) = match self.gate.admit(header.ssrc, header.seq, now) {
-            Admission::InOrder { seq } => (seq, false),
-            Admission::NewRun { seq } => (seq, true),
+        match self.gate.admit(header.ssrc, header.seq, now) {
+            Admission::InOrder { seq } => {
+                if self.reorder.waits_before(seq) {
+                    self.give_up_hole(now, around);
+                }
+                self.step(seq, header, payload, now, around);
+                self.caught_up(now, around);
+            }
+            Admission::Early { seq } => {
+                let early = Early {
+                    seq,
+                    header: header.clone(),
+                    payload: payload.into(),
+                };
+                if !self.reorder.hold(early, now) {
+                    counters.leg_drops.inc();
+                }
+            }
+            Admission::NewRun { seq } => {
+                self.give_up_hole(now, around);
+                self.begin_run(header, now, around);
+                self.take(seq, header, payload, now, around);
+                return self.runs > 1;
+            }
             Admission::SecondSsrc => {
                 counters.leg_second_ssrc.inc();
                 counters.leg_drops.inc();
-                return false;
+                self.refused_ssrc = Some(header.ssrc);
             }
-            Admission::Stale => {
-                counters.leg_drops.inc();
-                return false;
-            }
-        };
-        around.stream.meter().took(payload.len());
-        if new_run {
-            self.begin_run(header, now, around);
-        } else {
-            self.advance(header.timestamp, now, around);
+            Admission::Stale => counters.leg_drops.inc(),
         }
-        self.check_and_gather(seq, header, payload, now, around);
-        new_run && self.runs > 1
+        false
     }
 
-    /// When silence closes the open batch.
-    pub(super) fn closes_at(&self) -> Option<Instant> {
-        self.gather.closes_at()
+    /// A sender report, perhaps of this track's sender.
+    pub(super) fn reported(&mut self, report: SenderReport, timeline: &mut Timeline) {
+        if self.gate.speaks(report.ssrc) {
+            timeline.reported(&self.line, report);
+        }
     }
 
-    /// Closes the open batch where it is due.
+    /// When silence closes the open batch, or a hole is given up.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let hole = self.reorder.gives_up_at();
+        self.gather.closes_at().into_iter().chain(hole).min()
+    }
+
+    /// Does what is due.
     pub(super) fn handle_timeout(&mut self, now: Instant, around: &mut Around<'_>) {
-        if self.closes_at().is_some_and(|at| at <= now) {
+        let given_up = self.reorder.gives_up_at().is_some_and(|at| at <= now);
+        if given_up && let Some(last) = self.give_up_hole(now, around) {
+            self.gate.reached(last);
+        }
+        if self.gather.closes_at().is_some_and(|at| at <= now) {
             self.close(now, around);
         }
+    }
+
+    /// Packets that waited for the one just taken.
+    fn caught_up(&mut self, now: Instant, around: &mut Around<'_>) {
+        while let Some(early) = self.gate.next_seq().and_then(|seq| self.reorder.take(seq)) {
+            self.gate.reached(early.seq);
+            self.step(early.seq, &early.header, &early.payload, now, around);
+        }
+    }
+
+    /// Takes what waits behind a hole that is given up; the last sequence number of it.
+    fn give_up_hole(&mut self, now: Instant, around: &mut Around<'_>) -> Option<u64> {
+        let mut last = None;
+        for early in self.reorder.take_all() {
+            last = Some(early.seq);
+            self.step(early.seq, &early.header, &early.payload, now, around);
+        }
+        last
+    }
+
+    fn step(
+        &mut self,
+        seq: u64,
+        header: &Header,
+        payload: &[u8],
+        now: Instant,
+        around: &mut Around<'_>,
+    ) {
+        self.advance(header.timestamp, now, around);
+        self.take(seq, header, payload, now, around);
     }
 
     fn begin_run(&mut self, header: &Header, now: Instant, around: &mut Around<'_>) {
@@ -125,12 +190,15 @@ impl Track {
         around
             .timeline
             .open_run(&mut self.line, header.timestamp, report, now);
-        self.verifier = Verifier::new(self.expected.codec);
+        // A run that was let in late has lost its first key frame: the next one may be a whole group away.
+        let late = self.refused_ssrc.take() == Some(header.ssrc);
+        self.verifier = Verifier::new(self.expected.codec, late);
         self.params = ParameterSets::default();
+        self.describer.new_run();
         self.pictures.new_run();
         self.last_sent = None;
-        self.warned.mismatch = false;
         self.runs += 1;
+        self.forget_complaints(around.stream);
     }
 
     fn advance(&mut self, rtp: u32, now: Instant, around: &mut Around<'_>) {
@@ -144,14 +212,12 @@ impl Track {
             self.drop_unproven(around.stream);
         }
         self.verifier.next_frame();
-        if !forwards && self.media == Media::Video && !self.warned.b_frames {
-            self.warned.b_frames = true;
-            let detail = json!({ "media": self.media.name(), "codec": self.expected.codec.name() });
-            around.stream.warn("b_frames", detail);
+        if !forwards && self.media == Media::Video && self.verifier.is_verified() {
+            self.warn(Warning::BFrames, around.stream);
         }
     }
 
-    fn check_and_gather(
+    fn take(
         &mut self,
         seq: u64,
         header: &Header,
@@ -159,6 +225,7 @@ impl Track {
         now: Instant,
         around: &mut Around<'_>,
     ) {
+        around.stream.meter().took(payload.len());
         let proven = self.verifier.is_verified();
         let (facts, start) = match self.verifier.packet(seq, header.timestamp, payload, now) {
             Ok(seen) => seen,
@@ -175,21 +242,26 @@ impl Track {
         if !proven && self.verifier.is_verified() {
             self.release(now, around);
         }
-        if facts.sequence_header || facts.picture_header {
+        let headers = facts.sequence_header || facts.picture_header || facts.other_header;
+        if headers {
             self.params.learn(self.expected.codec, payload);
             if self.verifier.is_verified() {
                 self.publish(around.stream);
             }
         }
         let timestamp = self.line.timestamp();
-        if self.gather.is_over(seq, timestamp, payload.len()) {
+        if self.gather.is_over(seq, timestamp, payload.len() + GROWTH) {
             self.close(now, around);
         }
+        let payload = match self.expected.codec {
+            Codec::Vp9 => self.describer.describe(seq, payload, &facts),
+            _ => payload,
+        };
         let audio = self.media == Media::Audio;
         let full = self
             .gather
             .push(seq, timestamp, payload, header.marker && !audio, now);
-        if facts.picture_start || !(facts.sequence_header || facts.picture_header) {
+        if facts.picture_start || !headers {
             self.gather.note_picture();
         }
         self.note_start(start, around.stream);
@@ -204,14 +276,17 @@ impl Track {
     fn note_start(&mut self, start: Start, stream: &Stream) {
         match start {
             Start::No => {}
-            Start::Keyframe => self.gather.note_keyframe(),
+            Start::Keyframe => {
+                self.gather.note_keyframe();
+                stream.clear_warning(Warning::NoParameterSets, self.media);
+            }
             // Some encoders send parameter sets once: they are put in front of every later key frame.
-            Start::BareKeyframe if self.params.is_complete() => {
+            Start::BareKeyframe if self.params.as_packet().is_some() => {
                 self.gather.note_keyframe();
                 self.verifier.completed();
                 self.prepend_params = true;
             }
-            Start::BareKeyframe => self.warn_parameter_sets(stream),
+            Start::BareKeyframe => self.warn(Warning::NoParameterSets, stream),
         }
     }
 
@@ -219,8 +294,10 @@ impl Track {
         let Some(mut closed) = self.gather.close() else {
             return;
         };
-        if std::mem::take(&mut self.prepend_params) {
-            closed.prepend(self.params.as_stap_a());
+        if std::mem::take(&mut self.prepend_params)
+            && let Some(sets) = self.params.as_packet()
+        {
+            closed.prepend(sets);
         }
         let proven = self.verifier.is_verified();
         if proven || self.verifier.frame_closed() {
@@ -252,11 +329,12 @@ impl Track {
         let first_seq = self.next_seq + hole;
         self.next_seq = first_seq + closed.packets.len() as u64;
         self.last_sent = Some(closed.last_seq());
-        if self.expected.codec == Codec::Vp8 {
+        if matches!(self.expected.codec, Codec::Vp8 | Codec::Vp9) {
             for span in &closed.packets {
                 let start = span.offset as usize;
                 let end = start + usize::from(span.len);
-                self.pictures.rewrite(&mut closed.payload[start..end]);
+                let payload = &mut closed.payload[start..end];
+                self.pictures.rewrite(self.expected.codec, payload);
             }
         }
         out.push(FrameBatch {
@@ -277,6 +355,7 @@ impl Track {
             profile_level_id: self.verifier.profile_level_id,
         };
         stream.set_track(self.media, Some(facts));
+        stream.clear_warning(Warning::CodecMismatch, self.media);
     }
 
     /// Drops what an unproven run has gathered.
@@ -300,38 +379,6 @@ impl Track {
         stream.counters().leg_drops.add(packets);
         if self.verifier.mismatch {
             stream.counters().leg_codec_mismatch.add(packets);
-        }
-    }
-
-    fn warn_unproven(&mut self, stream: &Stream) {
-        let needs_sets = matches!(self.expected.codec, Codec::H264 | Codec::H265 | Codec::Av1);
-        if needs_sets && !self.verifier.mismatch {
-            self.warn_parameter_sets(stream);
-        } else {
-            self.verifier.mismatch = true;
-            self.warn_mismatch("no key frame of this codec came", stream);
-        }
-    }
-
-    fn warn_parameter_sets(&mut self, stream: &Stream) {
-        if !self.warned.parameter_sets {
-            self.warned.parameter_sets = true;
-            let detail = json!({ "media": self.media.name(), "codec": self.expected.codec.name() });
-            stream.warn("no_parameter_sets", detail);
-        }
-    }
-
-    fn warn_mismatch(&mut self, seen: &str, stream: &Stream) {
-        if !self.warned.mismatch {
-            self.warned.mismatch = true;
-            stream.set_track(self.media, None);
-            let detail = json!({
-                "media": self.media.name(),
-                "expected": self.expected.codec.name(),
-                "copied": self.expected.copied,
-                "seen": seen,
-            });
-            stream.warn("codec_mismatch", detail);
         }
     }
 }

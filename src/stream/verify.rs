@@ -11,12 +11,15 @@ use crate::rtp::codec::{Codec, NotThisCodec, PayloadFacts, inspect, opus};
 
 /// A run that proves nothing for so long, in so many packets, is not what it should be.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same for a run that was not heard from its beginning: long groups of pictures are its right.
+const PATIENCE_LATE: Duration = Duration::from_secs(15);
 const PATIENCE_PACKETS: u64 = 10;
 
 /// What one run has shown so far.
 #[derive(Debug)]
 pub(super) struct Verifier {
     codec: Codec,
+    patience: Duration,
     verified: bool,
     /// A packet did not parse: the run is taken for another codec until it proves itself.
     pub(super) mismatch: bool,
@@ -50,9 +53,10 @@ pub(super) enum Start {
 }
 
 impl Verifier {
-    pub(super) fn new(codec: Codec) -> Self {
+    pub(super) fn new(codec: Codec, late: bool) -> Self {
         Self {
             codec,
+            patience: if late { PATIENCE_LATE } else { PATIENCE },
             verified: false,
             mismatch: false,
             since: None,
@@ -70,7 +74,7 @@ impl Verifier {
 
     /// The frame is complete (or the batch that began it): true where it proves the codec.
     pub(super) fn frame_closed(&mut self) -> bool {
-        self.verified |= self.codec != Codec::Opus && self.unit.keyframe && !self.unit.refused;
+        self.verified |= self.codec != Codec::Opus && self.unit.keyframe;
         self.verified
     }
 
@@ -89,17 +93,7 @@ impl Verifier {
     ) -> Result<(PayloadFacts, Start), NotThisCodec> {
         self.packets += 1;
         self.since.get_or_insert(now);
-        let facts = inspect(self.codec, payload).and_then(|facts| {
-            if !self.verified {
-                self.consistent(seq, timestamp, payload, &facts)?;
-            }
-            Ok(facts)
-        });
-        let facts = match facts {
-            Ok(facts) if self.unit.refused && !self.verified => {
-                let _ = facts;
-                return Err(NotThisCodec("rest of a refused frame"));
-            }
+        let facts = match self.parse(seq, timestamp, payload) {
             Ok(facts) => facts,
             Err(error) => {
                 self.unit.refused = true;
@@ -108,6 +102,9 @@ impl Verifier {
                 return Err(error);
             }
         };
+        if self.unit.refused && !self.verified {
+            return Err(NotThisCodec("rest of a refused frame"));
+        }
         if facts.profile_level_id.is_some() {
             self.profile_level_id = facts.profile_level_id;
         }
@@ -127,7 +124,20 @@ impl Verifier {
             && self.packets >= PATIENCE_PACKETS
             && self
                 .since
-                .is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE)
+                .is_some_and(|since| now.saturating_duration_since(since) >= self.patience)
+    }
+
+    fn parse(
+        &mut self,
+        seq: u64,
+        timestamp: u32,
+        payload: &[u8],
+    ) -> Result<PayloadFacts, NotThisCodec> {
+        let facts = inspect(self.codec, payload)?;
+        if !self.verified {
+            self.consistent(seq, timestamp, payload, &facts)?;
+        }
+        Ok(facts)
     }
 
     fn start(&mut self, facts: &PayloadFacts) -> Start {

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::fanout::Fanout;
@@ -19,7 +19,7 @@ impl Subsystem {
         if self
             .running
             .as_ref()
-            .is_some_and(|it| it.processes.in_hook())
+            .is_some_and(|it| it.living.processes.in_hook())
         {
             let text = "close was called from a teardown callback";
             return Err(Error::State(text.to_owned()));
@@ -41,7 +41,8 @@ impl Subsystem {
 impl Running {
     /// What is late goes on in the background; the next close waits for it.
     fn close(&self, deadline: &mut Deadline) -> Result<(), Error> {
-        let processes = self.processes.close(deadline);
+        self.living.sessions.close();
+        let processes = self.living.processes.close(deadline);
         processes.and(self.tail.close(deadline))
     }
 }
@@ -80,7 +81,7 @@ impl Tail {
                 serve,
                 fanout,
                 control,
-            } => State::Closing(begin(serve, fanout, control, deadline.left())?),
+            } => State::Closing(begin(serve, fanout, control, deadline.at())?),
             other => other,
         };
         if let State::Closing(finished) = &*state {
@@ -98,14 +99,14 @@ fn begin(
     serve: Arc<Serve>,
     fanout: Fanout,
     control: Control,
-    left: Duration,
+    deadline: Instant,
 ) -> Result<mpsc::Receiver<()>, Error> {
     let (alive, finished) = mpsc::channel();
     let thread = runtime::spawn_thread("close", move || {
         let _alive = alive;
         serve.close();
         fanout.shutdown();
-        control.shutdown(left);
+        control.shutdown(deadline.saturating_duration_since(Instant::now()));
     });
     thread.map_err(|error| Error::Io(format!("can't start the closing thread: {error}")))?;
     Ok(finished)

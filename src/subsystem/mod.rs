@@ -3,11 +3,17 @@
 mod claims;
 mod close;
 mod deadline;
+#[cfg(test)]
+mod ending_tests;
 mod errors;
+#[cfg(test)]
+mod fake_world;
 mod gate;
 mod processes;
 mod report;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::net::SocketAddr;
@@ -30,12 +36,13 @@ use crate::session::Sessions;
 use crate::signal::Signal;
 use crate::signal::auth::AuthHook;
 use crate::stats::Counters;
-use crate::stream::Streams;
+use crate::stream::{Streams, history};
 
 use close::Tail;
 use errors::check_id;
 use gate::Gate;
 use processes::Processes;
+use report::{Living, metrics_text};
 use serve::Serve;
 use world::Live;
 
@@ -65,12 +72,10 @@ pub struct Subsystem {
 
 /// What an enabled subsystem runs.
 struct Running {
-    processes: Arc<Processes<Live>>,
-    signal: Signal,
+    living: Living,
     /// The bound UDP addresses; they are told after close, too.
     udp: Vec<SocketAddr>,
     serve: Arc<Serve>,
-    runtime: tokio::runtime::Handle,
     tail: Tail,
 }
 
@@ -136,7 +141,7 @@ impl Subsystem {
             return Err(closed());
         }
         match &self.running {
-            Some(running) => running.processes.start(id, settings),
+            Some(running) => running.living.processes.start(id, settings),
             None => Ok(Vec::new()),
         }
     }
@@ -144,7 +149,7 @@ impl Subsystem {
     /// Viewers leave, teardown runs, sockets close. NotFound for an unknown id.
     pub fn process_stop(&self, id: &str) -> Result<(), Error> {
         match &self.running {
-            Some(running) => running.processes.stop(id),
+            Some(running) => running.living.processes.stop(id),
             None => Err(errors::unknown(id)),
         }
     }
@@ -152,7 +157,10 @@ impl Subsystem {
     /// Processes with egress legs.
     #[must_use]
     pub fn stream_count(&self) -> u32 {
-        let count = self.running.as_ref().map_or(0, |it| it.processes.count());
+        let count = self
+            .running
+            .as_ref()
+            .map_or(0, |it| it.living.processes.count());
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
@@ -163,9 +171,7 @@ impl Subsystem {
             return Err(closed());
         }
         match &self.running {
-            Some(running) => running
-                .serve
-                .listen(&running.signal, &running.runtime, parsed),
+            Some(running) => running.serve.listen(parsed),
             None => Ok(0),
         }
     }
@@ -191,9 +197,7 @@ impl Subsystem {
             timeout
         };
         match &self.running {
-            Some(it) if !self.gate.shut() => {
-                serve::handle(&it.signal, &it.runtime, request, remote_addr, timeout)
-            }
+            Some(it) if !self.gate.shut() => it.serve.handle(request, remote_addr, timeout),
             _ => Ok(serve::not_found()),
         }
     }
@@ -201,7 +205,7 @@ impl Subsystem {
     /// Ends one session by its public id.
     pub fn session_close(&self, session: &str) -> Result<(), Error> {
         let running = self.running.as_ref();
-        if running.is_some_and(|it| it.signal.sessions.close_public(session, "closed")) {
+        if running.is_some_and(|it| it.living.sessions.close_public(session, "closed")) {
             Ok(())
         } else {
             let text = format!("there is no session {session:?}");
@@ -246,30 +250,38 @@ impl Running {
             sessions: sessions.clone(),
             auth: hooks.auth.clone(),
             counters: counters.clone(),
+            rates: Arc::default(),
         };
         let world = Live {
             runtime: runtime.clone(),
             fanout: fanout.clone(),
-            streams,
-            sessions,
+            streams: streams.clone(),
+            sessions: sessions.clone(),
             hooks,
             counters: counters.clone(),
             events: events.clone(),
             keys: AtomicU64::new(1),
+            kept: history::Limits {
+                bytes: settings.gop_cache_bytes,
+                time: settings.gop_cache,
+            },
         };
         let ports = Ports::new(settings.leg_ports.clone());
-        let serve = Arc::new(Serve::default());
+        let processes = Processes::new(world, ports, counters.clone(), settings.stop_linger);
+        let living = Living {
+            processes: Arc::new(processes),
+            sessions,
+            streams,
+        };
+        let metrics = {
+            let (counters, events, living) = (counters.clone(), events.clone(), living.clone());
+            Arc::new(move || metrics_text(&counters, &events, Some(&living)))
+        };
+        let serve = Arc::new(Serve::new(signal, metrics, runtime));
         Ok(Self {
-            processes: Arc::new(Processes::new(
-                world,
-                ports,
-                counters.clone(),
-                settings.stop_linger,
-            )),
-            signal,
+            living,
             udp,
             serve: serve.clone(),
-            runtime,
             tail: Tail::new(serve, fanout, control),
         })
     }

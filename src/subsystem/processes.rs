@@ -9,7 +9,7 @@ use crate::config::ProcessSettings;
 use crate::error::Error;
 use crate::leg::Leg;
 use crate::leg::args::{self, Wire};
-use crate::leg::ports::{Pair, Ports};
+use crate::leg::ports::Ports;
 use crate::leg::receive::{Feed, Receiver};
 use crate::stats::Counters;
 
@@ -80,16 +80,7 @@ impl<W: World> Processes<W> {
         if let Some(legs) = self.keep_or_change(id, settings)? {
             return Ok(legs);
         }
-        let process = match self.remove(id) {
-            Some(Entry::Lingering(linger)) => match self.resume(linger, settings) {
-                Ok(process) => process,
-                Err((linger, error)) => {
-                    self.insert(id, Entry::Lingering(linger));
-                    return Err(error);
-                }
-            },
-            _ => self.open(id, settings)?,
-        };
+        let process = self.open_or_resume(id, settings)?;
         let legs = process.legs.clone();
         self.insert(id, Entry::Live(process));
         Ok(legs)
@@ -162,21 +153,6 @@ impl<W: World> Processes<W> {
         Ok(())
     }
 
-    fn open(&self, id: &str, settings: &ProcessSettings) -> Result<Process<W>, Error> {
-        let pair = self.ports.allocate()?;
-        let wire = Wire::draw(pair.port, None, SystemTime::now());
-        let legs = self.legs_or_release(settings, &wire)?;
-        let (stream, feed) = self.world.open(id, wire.expectation(settings));
-        let receiver = self.receive(&stream, pair, feed, settings);
-        Ok(Process {
-            settings: settings.clone(),
-            wire,
-            legs,
-            stream,
-            receiver,
-        })
-    }
-
     /// A live process: the same legs again, or with another configuration the same ports and other arguments.
     fn keep_or_change(
         &self,
@@ -207,45 +183,33 @@ impl<W: World> Processes<W> {
         Ok(Some(legs))
     }
 
-    /// A start within STOP_LINGER: new ports, the old stream with its viewers.
-    fn resume(
-        &self,
-        linger: Linger<W>,
-        settings: &ProcessSettings,
-    ) -> Result<Process<W>, (Linger<W>, Error)> {
-        let pair = match self.ports.allocate() {
-            Ok(pair) => pair,
-            Err(error) => return Err((linger, error.into())),
+    /// New ports, and a new stream, or within STOP_LINGER the old one with its viewers.
+    fn open_or_resume(&self, id: &str, settings: &ProcessSettings) -> Result<Process<W>, Error> {
+        let before = match self.lock().get(id) {
+            Some(Entry::Lingering(linger)) => Some(linger.wire),
+            _ => None,
         };
-        let wire = Wire::draw(pair.port, Some(&linger.wire), SystemTime::now());
-        let legs = match self.legs_or_release(settings, &wire) {
-            Ok(legs) => legs,
-            Err(error) => return Err((linger, error)),
+        let pair = self.ports.allocate()?;
+        let wire = Wire::draw(pair.port, before.as_ref(), SystemTime::now());
+        let legs = args::legs(settings, &wire).inspect_err(|_| self.ports.release(wire.port))?;
+        let (stream, feed) = match self.remove(id) {
+            Some(Entry::Lingering(mut linger)) => {
+                self.part_with_viewers(&linger.stream, &linger.settings, settings);
+                linger.feed.expect(wire.expectation(settings));
+                (linger.stream, linger.feed)
+            }
+            _ => self.world.open(id, wire.expectation(settings)),
         };
-        let mut feed = linger.feed;
-        self.part_with_viewers(&linger.stream, &linger.settings, settings);
-        feed.expect(wire.expectation(settings));
-        let receiver = self.receive(&linger.stream, pair, feed, settings);
+        let counters = self.counters.clone();
+        let (receiver, task) = Receiver::new(pair, feed, settings.single_port, counters);
+        self.world.receive(&stream, task);
         Ok(Process {
             settings: settings.clone(),
             wire,
             legs,
-            stream: linger.stream,
+            stream,
             receiver,
         })
-    }
-
-    fn receive(
-        &self,
-        stream: &W::Stream,
-        pair: Pair,
-        feed: W::Feed,
-        settings: &ProcessSettings,
-    ) -> Receiver<W::Feed> {
-        let counters = self.counters.clone();
-        let (receiver, task) = Receiver::new(pair, feed, settings.single_port, counters);
-        self.world.receive(stream, task);
-        receiver
     }
 
     /// Viewers whose answer can't carry the new configuration leave; they come back with another offer.
@@ -266,11 +230,12 @@ impl<W: World> Processes<W> {
     fn begin_linger(self: &Arc<Self>, id: &str, process: Process<W>, deadline: &Deadline) {
         let feed = process.receiver.stop(deadline.at());
         self.ports.release(process.wire.port);
-        let Some(feed) = feed else {
+        let Some(mut feed) = feed else {
             // The shard is gone, and the viewers with it.
             self.leave(id, &process.stream, &mut deadline.clone());
             return;
         };
+        run_out(&mut feed);
         let number = self.lingers.fetch_add(1, Ordering::Relaxed);
         let linger = Linger {
             number,
@@ -325,13 +290,6 @@ impl<W: World> Processes<W> {
         deadline.exempt(|| self.world.teardown(id));
     }
 
-    fn legs_or_release(&self, settings: &ProcessSettings, wire: &Wire) -> Result<Vec<Leg>, Error> {
-        args::legs(settings, wire).map_err(|error| {
-            self.ports.release(wire.port);
-            error.into()
-        })
-    }
-
     fn claim<'a>(&'a self, id: &'a str, deadline: Option<&Deadline>) -> Result<Claim<'a>, Error> {
         self.claims
             .claim(id, deadline.map(Deadline::at))
@@ -360,6 +318,18 @@ impl<W: World> Processes<W> {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry<W>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nobody drives the feed while its viewers linger: its time runs ahead until it wants nothing more, so that the last
+/// frame is out and the stream no longer counts as live.
+fn run_out<F: Feed>(feed: &mut F) {
+    const STEPS_MAX: usize = 64;
+    for _ in 0..STEPS_MAX {
+        let Some(due) = feed.next_timeout() else {
+            break;
+        };
+        feed.handle_timeout(due);
     }
 }
 

@@ -1,13 +1,20 @@
 //! What is going on, as numbers, JSON and Prometheus text.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
+use crate::events::Events;
 use crate::leg::Leg;
 use crate::metrics::{Snapshot, StreamGauges};
-use crate::rtp::codec::TrackFacts;
-use crate::stream::Stream;
+use crate::rtp::codec::{Codec, TrackFacts};
+use crate::session::Sessions;
+use crate::stats::Counters;
+use crate::stream::{Stream, Streams};
 
-use super::{Running, Subsystem};
+use super::Subsystem;
+use super::processes::Processes;
+use super::world::Live;
 
 impl Subsystem {
     /// The JSON of `corertc_subsystem_stats_json`.
@@ -22,15 +29,16 @@ impl Subsystem {
             .collect();
         counters.insert("events_lost".to_owned(), self.events.lost().into());
         let running = self.running.as_ref();
+        let living = running.map(|it| &it.living);
         json!({
             "enabled": self.enabled(),
             "closed": self.gate.shut(),
             "now": { "streams": streams, "inputs": inputs, "viewers": viewers, "publishers": publishers },
             "counters": counters,
-            "udp": running.map(|it| &it.udp).into_iter().flatten().collect::<Vec<_>>(),
+            "udp": running.map(|it| it.udp.as_slice()).unwrap_or_default(),
             "http": running.and_then(|it| it.serve.addr()),
-            "streams": running.map(Running::streams_json).unwrap_or_default(),
-            "sessions": running.map(|it| it.signal.sessions.stats()).unwrap_or_default(),
+            "streams": living.map(Living::streams_json).unwrap_or_default(),
+            "sessions": living.map(|it| it.sessions.stats()).unwrap_or_default(),
         })
         .to_string()
     }
@@ -38,40 +46,59 @@ impl Subsystem {
     /// Prometheus text.
     #[must_use]
     pub fn metrics(&self) -> String {
-        let (streams, inputs, viewers, publishers) = self.now();
-        let mut snapshot = Snapshot::of(&self.counters);
-        let lost = self.events.lost();
-        snapshot.counters.push((
-            "events_lost",
-            "Events lost because the host was slow.",
-            lost,
-        ));
-        snapshot.gauges = vec![
-            ("streams", "Processes with egress legs", streams),
-            ("inputs", "Processes with an input", inputs),
-            ("viewers", "Viewers now", viewers),
-            ("publishers", "Publishers now", publishers),
-        ];
-        if let Some(running) = &self.running {
-            snapshot.streams = running.stream_gauges();
-        }
-        snapshot.render()
+        let living = self.running.as_ref().map(|it| &it.living);
+        metrics_text(&self.counters, &self.events, living)
     }
 
     /// (streams, inputs, viewers, publishers) now.
     #[must_use]
     pub fn now(&self) -> (u64, u64, u64, u64) {
-        let Some(running) = &self.running else {
-            return (0, 0, 0, 0);
-        };
-        let streams = running.processes.count() as u64;
-        (streams, 0, running.signal.sessions.count(), 0)
+        self.running
+            .as_ref()
+            .map_or((0, 0, 0, 0), |it| it.living.now())
     }
 }
 
-impl Running {
+/// What lives in an enabled subsystem: all that a report is made of beside the counters. The listener's `/metrics`
+/// has a clone of its own.
+#[derive(Clone)]
+pub(super) struct Living {
+    pub(super) processes: Arc<Processes<Live>>,
+    pub(super) sessions: Sessions,
+    pub(super) streams: Streams,
+}
+
+/// The Prometheus text of a subsystem.
+pub(super) fn metrics_text(
+    counters: &Counters,
+    events: &Events,
+    living: Option<&Living>,
+) -> String {
+    let (streams, inputs, viewers, publishers) = living.map_or((0, 0, 0, 0), Living::now);
+    let mut snapshot = Snapshot::of(counters);
+    snapshot.counters.push((
+        "events_lost",
+        "Events lost because the host was slow.",
+        events.lost(),
+    ));
+    snapshot.gauges = vec![
+        ("streams", "Processes with egress legs", streams),
+        ("inputs", "Processes with an input", inputs),
+        ("viewers", "Viewers now", viewers),
+        ("publishers", "Publishers now", publishers),
+    ];
+    snapshot.streams = living.map(Living::stream_gauges).unwrap_or_default();
+    snapshot.render()
+}
+
+impl Living {
+    fn now(&self) -> (u64, u64, u64, u64) {
+        let streams = self.processes.count() as u64;
+        (streams, 0, self.sessions.count(), 0)
+    }
+
     fn streams_json(&self) -> Vec<Value> {
-        let streams = self.signal.streams.all();
+        let streams = self.streams.all();
         streams.iter().map(|it| self.stream_json(it)).collect()
     }
 
@@ -84,20 +111,21 @@ impl Running {
             "video": info.video.map(track),
             "audio": info.audio.map(track),
             "legs": legs.iter().map(leg).collect::<Vec<_>>(),
-            "viewers": self.signal.sessions.viewers_of(stream.key()),
+            "viewers": self.sessions.viewers_of(stream.key()),
             "packets": stats.packets,
             "bytes": stats.bytes,
             "bitrate_bps": stats.bitrate_bps,
             "keyframe_interval_ms": stats.keyframe_interval.map(|it| it.as_secs_f64() * 1e3),
             "restarts": stats.restarts,
+            "warnings": stream.warnings(),
         })
     }
 
     fn stream_gauges(&self) -> Vec<StreamGauges> {
-        let streams = self.signal.streams.all();
+        let streams = self.streams.all();
         let gauges = streams.iter().map(|stream| StreamGauges {
             id: stream.id().to_owned(),
-            viewers: self.signal.sessions.viewers_of(stream.key()),
+            viewers: self.sessions.viewers_of(stream.key()),
             bitrate_bps: stream.stats().bitrate_bps,
             live: stream.info().live,
         });
@@ -106,10 +134,18 @@ impl Running {
 }
 
 fn track(facts: TrackFacts) -> Value {
-    let profile = facts
-        .profile_level_id
+    let h264 = facts.codec == Codec::H264;
+    let numbers = facts.profile_level_id;
+    let hex = numbers
+        .filter(|_| h264)
         .map(|[a, b, c]| format!("{a:02x}{b:02x}{c:02x}"));
-    json!({ "codec": facts.codec.name(), "profile_level_id": profile })
+    let profile = numbers.filter(|_| !h264);
+    json!({
+        "codec": facts.codec.name(),
+        "profile_level_id": hex,
+        "profile": profile.map(|[profile, ..]| profile),
+        "level": profile.filter(|_| facts.codec != Codec::Vp9).map(|[.., level]| level),
+    })
 }
 
 fn leg(leg: &Leg) -> Value {

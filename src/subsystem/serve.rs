@@ -10,47 +10,68 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::error::Error;
-use crate::http::{Listener, answer};
+use crate::http::{HttpError, Listener, MetricsText, answer};
 use crate::signal::Signal;
 
-/// The listener of one subsystem, if it has one.
-#[derive(Default)]
+/// The listener of one subsystem, if it has one, and what every request needs.
 pub(super) struct Serve {
+    signal: Signal,
+    metrics: MetricsText,
+    runtime: Handle,
     state: Mutex<Listening>,
 }
 
 #[derive(Default)]
 struct Listening {
-    listener: Option<(Listener, SocketAddr)>,
+    listener: Option<Listener>,
     closed: bool,
 }
 
+/// How long running requests may take to end when the listener is told to.
+const UNLISTEN_TIMEOUT: Duration = Duration::from_secs(1);
+
 impl Serve {
+    pub(super) fn new(signal: Signal, metrics: MetricsText, runtime: Handle) -> Self {
+        Self {
+            signal,
+            metrics,
+            runtime,
+            state: Mutex::default(),
+        }
+    }
+
     /// Binds and serves; the port.
-    pub(super) fn listen(
-        &self,
-        signal: &Signal,
-        runtime: &Handle,
-        addr: SocketAddr,
-    ) -> Result<u16, Error> {
+    pub(super) fn listen(&self, addr: SocketAddr) -> Result<u16, Error> {
         let mut state = self.lock();
         if state.closed {
             return Err(Error::State("the subsystem is closed".to_owned()));
         }
-        if let Some((_, bound)) = &state.listener {
-            return Err(Error::State(format!("already listening on {bound}")));
+        if let Some(listener) = &state.listener {
+            let text = format!("already listening on {}", listener.local_addr());
+            return Err(Error::State(text));
         }
-        let (listener, port) = Listener::bind(signal.clone(), addr, runtime)
-            .map_err(|error| Error::Io(format!("can't listen on {addr}: {error}")))?;
-        state.listener = Some((listener, SocketAddr::new(addr.ip(), port)));
+        // P017.
+        let settings = &self.signal.settings;
+        if settings.https_only && settings.tls.is_none() && !addr.ip().is_loopback() {
+            let text = format!("addr: {addr} would speak plain HTTP, and HTTPS_ONLY is set");
+            return Err(Error::Invalid(text));
+        }
+        let (signal, metrics) = (self.signal.clone(), self.metrics.clone());
+        let listener =
+            Listener::bind(signal, metrics, addr, &self.runtime).map_err(|error| match error {
+                HttpError::Io(text) => Error::Io(text),
+                HttpError::Tls(text) => Error::Invalid(text),
+            })?;
+        let port = listener.local_addr().port();
+        state.listener = Some(listener);
         Ok(port)
     }
 
-    /// Ends it; its port is free on return. NotFound is not an error of C's: nothing to end is fine.
+    /// Ends it; its port is free on return. Where there is none, nothing happens.
     pub(super) fn unlisten(&self) {
         let listener = self.lock().listener.take();
-        if let Some((listener, _)) = listener {
-            listener.shutdown();
+        if let Some(listener) = listener {
+            listener.close(UNLISTEN_TIMEOUT);
         }
     }
 
@@ -62,7 +83,38 @@ impl Serve {
 
     /// The bound address.
     pub(super) fn addr(&self) -> Option<SocketAddr> {
-        self.lock().listener.as_ref().map(|(_, addr)| *addr)
+        self.lock().listener.as_ref().map(Listener::local_addr)
+    }
+
+    /// Answers one request on the control runtime and waits for it, at most `timeout`; then the request is dropped, a
+    /// half-made session with it.
+    pub(super) fn handle(
+        &self,
+        request: Request<Bytes>,
+        remote_addr: &str,
+        timeout: Duration,
+    ) -> Result<Response<Bytes>, Error> {
+        let hand_over = Arc::new(HandOver::default());
+        let giver = Giver(hand_over.clone());
+        let (signal, metrics) = (self.signal.clone(), self.metrics.clone());
+        let remote_addr = remote_addr.to_owned();
+        self.runtime.spawn(async move {
+            let response = tokio::select! {
+                response = answer(&signal, &metrics, request, remote_addr) => response,
+                () = giver.0.gone.notified() => return,
+            };
+            if let Some(refused) = giver.give(response) {
+                discard(&signal, &refused).await;
+            }
+        });
+        match hand_over.take(timeout) {
+            Taken::Response(response) => Ok(response),
+            Taken::Dropped => Ok(not_found()),
+            Taken::TimedOut => Err(Error::Timeout(format!(
+                "no answer within {} ms",
+                timeout.as_millis()
+            ))),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Listening> {
@@ -74,37 +126,6 @@ impl Serve {
 pub(super) fn parse(addr: &str) -> Result<SocketAddr, Error> {
     addr.parse()
         .map_err(|_| Error::Invalid(format!("addr {addr:?} is not IP:port")))
-}
-
-/// Answers one request on the control runtime and waits for it, at most `timeout`; then the request is dropped, a
-/// half-made session with it.
-pub(super) fn handle(
-    signal: &Signal,
-    runtime: &Handle,
-    request: Request<Bytes>,
-    remote_addr: &str,
-    timeout: Duration,
-) -> Result<Response<Bytes>, Error> {
-    let hand_over = Arc::new(HandOver::default());
-    let giver = Giver(hand_over.clone());
-    let (signal, remote_addr) = (signal.clone(), remote_addr.to_owned());
-    runtime.spawn(async move {
-        let response = tokio::select! {
-            response = answer(&signal, request, remote_addr) => response,
-            () = giver.0.gone.notified() => return,
-        };
-        if let Some(refused) = giver.give(response) {
-            discard(&signal, &refused).await;
-        }
-    });
-    match hand_over.take(timeout) {
-        Taken::Response(response) => Ok(response),
-        Taken::Dropped => Ok(not_found()),
-        Taken::TimedOut => Err(Error::Timeout(format!(
-            "no answer within {} ms",
-            timeout.as_millis()
-        ))),
-    }
 }
 
 /// What a disabled or closed subsystem answers.

@@ -35,11 +35,8 @@ pub(crate) fn code_of(file: &Path) -> String {
             string_len(rest)
         } else if rest.starts_with("'\"'") {
             3
-        } else if rest.starts_with("'\\") {
-            rest[2..]
-                .find('\'')
-                .map_or(rest.len(), |end| end + 3)
-                .max(4)
+        } else if let Some(escaped) = rest.strip_prefix("'\\") {
+            escaped.find('\'').map_or(rest.len(), |end| end + 3).max(4)
         } else {
             code.push(c);
             rest = &rest[c.len_utf8()..];

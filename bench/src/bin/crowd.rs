@@ -11,7 +11,7 @@ fn main() -> Result<(), Error> {
     corertc_bench::child::play_role();
     let Some(url) = std::env::args().nth(1).filter(|url| !url.starts_with("--")) else {
         eprintln!(
-            "usage: crowd URL [--viewers N] [--at-once N] [--seconds S] [--sample N] [--token T]"
+            "usage: crowd URL [--viewers N] [--at-once N] [--seconds S] [--sample N] [--token T] [--setup actpass|active]"
         );
         std::process::exit(2);
     };
@@ -23,6 +23,7 @@ fn main() -> Result<(), Error> {
         viewers: number("--viewers", 100),
         at_once: number("--at-once", 16),
         sample: number("--sample", 64) as u32,
+        setup: argument("--setup").unwrap_or_else(|| "actpass".to_owned()),
         deadline: Duration::from_secs(60),
     })?;
     eprintln!("{joined:?}");
@@ -36,7 +37,7 @@ fn main() -> Result<(), Error> {
         json!({
             "connected": joined.connected, "join_seconds": joined.seconds, "still_connected": after.connected,
             "packets": received, "packets_per_second": received as f64 / seconds.max(1) as f64,
-            "read": after.read, "authentic": after.authentic, "gcm": after.gcm,
+            "read": after.read, "authentic": after.authentic, "gcm": after.gcm, "dtls_clients": after.dtls_clients,
         })
     );
     Ok(())

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use corertc_bench::link::Link;
 use corertc_bench::report::{self, median, number};
 use corertc_bench::run::{self, Rig};
 use serde_json::json;
@@ -12,20 +13,23 @@ struct Outcome {
     join_cpu_ms: f64,
     joins_per_second: f64,
     left_kib_per_viewer: f64,
+    left_fds: f64,
+    dtls_clients: f64,
 }
 
-fn main() {
+fn main() -> std::io::Result<()> {
     corertc_bench::child::play_role();
     let (viewers, runs, at_once) = (
         number("--viewers", 500),
         number("--runs", 3),
         number("--at-once", 16),
     );
+    let link = Link::open()?;
     let servers = run::servers();
     let mut outcomes: Vec<Vec<Outcome>> = servers.iter().map(|_| Vec::new()).collect();
     for round in 1..=runs {
         for (index, server) in servers.iter().enumerate() {
-            match measure(server, viewers, at_once) {
+            match measure(server, &link, viewers, at_once) {
                 Ok(outcome) => {
                     eprintln!(
                         "run {round} {}: {:.1} KiB per viewer, {:.2} ms per join, {:.0} joins/s",
@@ -48,17 +52,20 @@ fn main() {
         let cpu = middle(|outcome| outcome.join_cpu_ms);
         let rate = middle(|outcome| outcome.joins_per_second);
         let left = middle(|outcome| outcome.left_kib_per_viewer);
+        let fds = middle(|outcome| outcome.left_fds);
         rows.push(vec![
             name.clone(),
             format!("{kib:.1}"),
             format!("{cpu:.2}"),
             format!("{rate:.0}"),
             format!("{left:.1}"),
+            format!("{fds:.0}"),
             outcomes.len().to_string(),
         ]);
         figures.push(json!({
             "server": name, "kib_per_viewer": kib, "join_cpu_ms": cpu, "joins_per_second": rate,
-            "kib_per_viewer_after_leaving": left, "runs": outcomes.len(),
+            "kib_per_viewer_after_leaving": left,
+            "fds_after_leaving": fds, "viewers_as_dtls_client": middle(|outcome| outcome.dtls_clients), "runs": outcomes.len(),
         }));
     }
     let heads = [
@@ -67,20 +74,23 @@ fn main() {
         "CPU ms per join",
         "joins per second",
         "KiB kept after leaving",
+        "fds kept",
         "runs",
     ];
     report::table(&heads, &rows);
-    report::json(
-        &json!({"bench": "memory", "viewers": viewers, "at_once": at_once, "servers": figures}),
-    );
+    report::json(&json!({
+        "bench": "memory", "viewers": viewers, "at_once": at_once, "link": link.name, "servers": figures,
+    }));
+    Ok(())
 }
 
 fn measure(
     server: &(String, Option<String>),
+    link: &Link,
     viewers: usize,
     at_once: usize,
 ) -> std::io::Result<Outcome> {
-    let mut rig = Rig::start(server)?;
+    let mut rig = Rig::start(server, link)?;
     // The stream is live before the first figure is taken.
     thread::sleep(Duration::from_secs(1));
     let empty = rig.figures()?;
@@ -89,7 +99,8 @@ fn measure(
     rig.trickle(false)?;
     thread::sleep(Duration::from_secs(3));
     let idle = rig.figures()?;
-    let connected = rig.totals()?["connected"].as_u64();
+    let totals = rig.totals()?;
+    let connected = totals["connected"].as_u64();
     if connected != Some(viewers as u64) {
         return Err(std::io::Error::other(format!(
             "connected while idle: {connected:?}"
@@ -104,5 +115,7 @@ fn measure(
         join_cpu_ms: (joined.cpu_us - empty.cpu_us) as f64 / 1000.0 / viewers as f64,
         joins_per_second: viewers as f64 / seconds,
         left_kib_per_viewer: each(left.rss_kib),
+        dtls_clients: totals["dtls_clients"].as_f64().unwrap_or_default(),
+        left_fds: left.fds as f64 - empty.fds as f64,
     })
 }

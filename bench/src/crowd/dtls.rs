@@ -136,7 +136,7 @@ impl Dtls {
             ffi::BIO_set_mem_eof_return(incoming, -1);
             ffi::SSL_set_bio(ssl, incoming, outgoing);
             ffi::SSL_set_mtu(ssl, 1200);
-            ffi::DTLSv1_set_initial_timeout_duration(ssl, 200);
+            ffi::DTLSv1_set_initial_timeout_duration(ssl, 50);
             if client {
                 ffi::SSL_set_connect_state(ssl);
             } else {

@@ -76,3 +76,69 @@ pub fn drops(socket: RawFd) -> u32 {
     };
     if outcome == 0 { values[DROPS] } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    const UDP_SEGMENT: i32 = 103;
+
+    fn pair() -> (UdpSocket, UdpSocket) {
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        sender
+            .connect(receiver.local_addr().expect("bound"))
+            .expect("connects");
+        receiver.set_nonblocking(true).expect("a socket");
+        (sender, receiver)
+    }
+
+    #[test]
+    fn a_segmented_send_counts_as_its_packets() {
+        let (sender, receiver) = pair();
+        attach(&receiver, 1 << 31).expect("attaches");
+        let segment: i32 = 1000;
+        // SAFETY: the option is an int that lives through the call.
+        let outcome = unsafe {
+            libc::setsockopt(
+                sender.as_raw_fd(),
+                libc::SOL_UDP,
+                UDP_SEGMENT,
+                (&raw const segment).cast(),
+                size_of::<i32>() as libc::socklen_t,
+            )
+        };
+        assert_eq!(outcome, 0);
+        let mut packets = vec![0_u8; 13 * 1000 + 500];
+        for packet in packets.chunks_mut(1000) {
+            packet[..2].copy_from_slice(&[0x80, 96]);
+        }
+        for _ in 0..50 {
+            sender.send(&packets).expect("sends");
+        }
+        assert_eq!(drops(receiver.as_raw_fd()), 50 * 14);
+        assert!(receiver.recv(&mut [0; 2000]).is_err());
+    }
+
+    #[test]
+    fn signalling_passes_where_media_is_dropped() {
+        let (sender, receiver) = pair();
+        attach(&receiver, 1 << 31).expect("attaches");
+        // A binding request, a DTLS record, a sender report and RTP with a marker and a low payload type.
+        for first_two in [[0, 1], [22, 254], [0x80, 200], [0x90, 0x80 | 96], [0x80, 0]] {
+            sender
+                .send(&[first_two[0], first_two[1], 0, 0])
+                .expect("sends");
+        }
+        let mut buffer = [0; 64];
+        let mut passed = Vec::new();
+        while let Ok(len) = receiver.recv(&mut buffer) {
+            assert_eq!(len, 4);
+            passed.push(buffer[0]);
+        }
+        assert_eq!(passed, [0, 22, 0x80]);
+        assert_eq!(drops(receiver.as_raw_fd()), 2);
+    }
+}

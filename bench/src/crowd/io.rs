@@ -173,6 +173,7 @@ impl Share {
             totals.received += viewer.received();
             totals.read += viewer.read;
             totals.authentic += viewer.authentic;
+            totals.dtls_clients += u64::from(viewer.is_dtls_client());
             totals.gcm += u64::from(viewer.profile == 7);
             totals.connected += u64::from(viewer.phase == Phase::Connected);
         }

@@ -52,6 +52,8 @@ pub struct Join {
     pub at_once: usize,
     /// One RTP packet in so many is read and authenticated, the others only counted.
     pub sample: u32,
+    /// `a=setup` of the offer: `actpass` as browsers say, or `active` to be the DTLS client in any case.
+    pub setup: String,
     /// When to give up on those not connected.
     pub deadline: Duration,
 }
@@ -78,6 +80,8 @@ pub struct Totals {
     pub authentic: u64,
     /// Viewers with AEAD_AES_128_GCM.
     pub gcm: u64,
+    /// Viewers that were the DTLS client.
+    pub dtls_clients: u64,
     /// Viewers connected now.
     pub connected: u64,
 }
@@ -153,6 +157,7 @@ impl Crowd {
                 read: sum.read + share.read,
                 authentic: sum.authentic + share.authentic,
                 gcm: sum.gcm + share.gcm,
+                dtls_clients: sum.dtls_clients + share.dtls_clients,
                 connected: sum.connected + share.connected,
             }
         })
@@ -192,6 +197,7 @@ impl Crowd {
             ufrag: &ufrag,
             password: &password,
             fingerprint: &self.context.fingerprint,
+            setup: &join.setup,
         });
         let mut headers = "Content-Type: application/sdp\r\n".to_owned();
         if let Some(token) = &join.token {

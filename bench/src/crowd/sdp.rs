@@ -12,6 +12,8 @@ pub struct Local<'a> {
     pub password: &'a str,
     /// SHA-256 of our certificate, colon-separated.
     pub fingerprint: &'a str,
+    /// `actpass`, or `active`: then the server has to be the DTLS server.
+    pub setup: &'a str,
 }
 
 /// The server's half.
@@ -35,12 +37,13 @@ pub fn offer(local: &Local<'_>) -> String {
         ufrag,
         password,
         fingerprint,
+        setup,
     } = local;
     let (ip, port) = (address.ip(), address.port());
     let transport = format!(
         "c=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
          a=candidate:1 1 udp 2130706431 {ip} {port} typ host\r\na=end-of-candidates\r\n\
-         a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\na=fingerprint:sha-256 {fingerprint}\r\na=setup:actpass\r\n"
+         a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\na=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\n"
     );
     format!(
         "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\

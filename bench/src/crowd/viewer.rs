@@ -109,6 +109,12 @@ impl Viewer {
         })
     }
 
+    /// Whether the answer made us the DTLS client.
+    #[must_use]
+    pub fn is_dtls_client(&self) -> bool {
+        self.dtls.is_client()
+    }
+
     /// RTP packets that arrived: read ones, and those the filter dropped.
     #[must_use]
     pub fn received(&self) -> u64 {

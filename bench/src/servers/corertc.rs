@@ -1,6 +1,6 @@
 //! corertc as its hosts run it: one subsystem, one process with a video leg, its own listener.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use corertc::subsystem::{Hooks, Subsystem};
 
 use crate::host;
 
-/// Listens on a port of 127.0.0.1 until the input ends.
+/// Listens on a port of the system's choice until the input ends.
 pub fn serve() -> Result<(), String> {
     let said = |error: corertc::error::Error| error.to_string();
     let subsystem = Subsystem::new(settings(), hooks()).map_err(said)?;
@@ -19,22 +19,27 @@ pub fn serve() -> Result<(), String> {
     };
     let legs = subsystem.process_start("bench", &process).map_err(said)?;
     let leg = legs.first().ok_or("no leg")?;
-    let port = subsystem.http_listen("127.0.0.1:0").map_err(said)?;
+    let port = subsystem
+        .http_listen(&SocketAddr::new(super::address(), 0).to_string())
+        .map_err(said)?;
     super::attend(
-        &format!("http://127.0.0.1:{port}/whep/bench"),
+        &format!(
+            "http://{}/whep/bench",
+            SocketAddr::new(super::address(), port)
+        ),
         leg.rtp_port,
         leg.payload_type,
     );
     subsystem.close(Duration::from_secs(2)).map_err(said)
 }
 
-/// Every option at its default, but for the loopback and no limits.
+/// Every option at its default, but for the address.
 pub fn settings() -> Settings {
-    let loopback = Ipv4Addr::LOCALHOST;
+    let address = super::address();
     Settings {
         enable: true,
-        announce: vec![IpAddr::V4(loopback)],
-        udp_listen: vec![SocketAddr::from((loopback, 0))],
+        announce: vec![address],
+        udp_listen: vec![SocketAddr::new(address, 0)],
         path_prefix: String::new(),
         cors_origins: vec!["*".to_owned()],
         play_token: None,
@@ -61,6 +66,13 @@ pub fn settings() -> Settings {
         whip_direct: false,
         wait_for_stream: Duration::ZERO,
         stop_linger: Duration::ZERO,
+        public_url: None,
+        https_only: false,
+        raw_token: false,
+        private_network: false,
+        missing_media: Default::default(),
+        address_rate_max: 0,
+        max_half_open: 0,
     }
 }
 

@@ -2,6 +2,7 @@
 //! per viewer, default codecs and interceptors, one task that writes each packet to every track.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use rtc::interceptor::Registry;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::interceptor_registry::register_default_interceptors;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MediaEngine};
+use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
 use rtc::peer_connection::sdp::RTCSessionDescription;
+use rtc::peer_connection::transport::RTCDtlsRole;
 use rtc::rtp::packet::Packet;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
@@ -52,30 +55,27 @@ impl Viewers {
     }
 }
 
-/// Listens on ports of 127.0.0.1 until the input ends.
+/// Listens on ports of the system's choice until the input ends.
 pub fn serve() -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(crate::host::cores())
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    let (http_port, rtp_port) = runtime
+    let (http, rtp_port) = runtime
         .block_on(listen())
         .map_err(|error| error.to_string())?;
-    super::attend(
-        &format!("http://127.0.0.1:{http_port}/whep"),
-        rtp_port,
-        PAYLOAD_TYPE,
-    );
+    super::attend(&format!("http://{http}/whep"), rtp_port, PAYLOAD_TYPE);
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
 }
 
-async fn listen() -> io::Result<(u16, u16)> {
+async fn listen() -> io::Result<(SocketAddr, u16)> {
     let viewers = Arc::new(Viewers::default());
     let leg = UdpSocket::bind("127.0.0.1:0").await?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let ports = (listener.local_addr()?.port(), leg.local_addr()?.port());
+    crate::host::grow_receive_buffer(&leg);
+    let listener = TcpListener::bind((super::address(), 0)).await?;
+    let listening = (listener.local_addr()?, leg.local_addr()?.port());
     tokio::spawn(forward(leg, Arc::clone(&viewers)));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -87,7 +87,7 @@ async fn listen() -> io::Result<(u16, u16)> {
             });
         }
     });
-    Ok(ports)
+    Ok(listening)
 }
 
 async fn forward(leg: UdpSocket, viewers: Arc<Viewers>) {
@@ -172,14 +172,24 @@ async fn join(offer: String, viewers: &Viewers) -> Result<(u32, String), Failure
     let mut media_engine = MediaEngine::default();
     media_engine.register_default_codecs()?;
     let registry = register_default_interceptors(Registry::new(), &mut media_engine)?;
+    // Left to itself the crate answers `active` even to that.
+    let role = if offer.contains("a=setup:active") {
+        RTCDtlsRole::Server
+    } else {
+        RTCDtlsRole::Unspecified
+    };
+    let settings = SettingEngineBuilder::new()
+        .with_answering_dtls_role(role)
+        .build();
     let (gathered, mut wait) = channel::<()>(1);
     let connection: Arc<dyn PeerConnection> = Arc::new(
         PeerConnectionBuilder::new()
+            .with_setting_engine(settings)
             .with_media_engine(media_engine)
             .with_interceptor_registry(registry)
             .with_handler(Arc::new(Gathering(gathered)))
             .with_runtime(default_runtime().ok_or("no runtime")?)
-            .with_udp_addrs(vec!["127.0.0.1:0"])
+            .with_udp_addrs(vec![SocketAddr::new(super::address(), 0).to_string()])
             .build()
             .await?,
     );

@@ -24,13 +24,17 @@ pub(in crate::ffi) fn set(
     release: corertc_release_fn,
     max_level: i32,
 ) -> Result<(), Error> {
+    // One change at a time, so that the level belongs to the callback. The callback itself can't wait here: from inside
+    // it this call is refused at the boundary.
+    static STARTED: Mutex<bool> = Mutex::new(false);
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
     if fun.is_some() {
         if !(1..=5).contains(&max_level) {
             return Err(Error::Invalid(format!(
                 "max_level: {max_level}, not 1 to 5"
             )));
         }
-        start()?;
+        start(&mut started)?;
     }
     let level = if fun.is_some() { max_level } else { 0 };
     if log_queue::max_level() > 0 {
@@ -43,9 +47,7 @@ pub(in crate::ffi) fn set(
 }
 
 /// Installs the subscriber and starts the thread, the first time.
-fn start() -> Result<(), Error> {
-    static STARTED: Mutex<bool> = Mutex::new(false);
-    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+fn start(started: &mut bool) -> Result<(), Error> {
     if *started {
         return Ok(());
     }

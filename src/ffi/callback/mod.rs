@@ -13,8 +13,12 @@ pub(super) mod thread;
 mod log_tests;
 #[cfg(test)]
 mod slot_tests;
+#[cfg(test)]
+mod thread_tests;
 
 use std::ffi::c_char;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use super::abi::{corertc_auth_fn, corertc_auth_request, corertc_event_fn, corertc_teardown_fn};
 use crate::error::Error;
@@ -32,6 +36,8 @@ pub(super) struct Callbacks {
     pub(super) whip_teardown: Slot<corertc_teardown_fn>,
     pub(super) events: Slot<corertc_event_fn>,
     pub(super) auth: Slot<corertc_auth_fn>,
+    /// Microseconds the host has spent in teardown callbacks.
+    teardown_us: AtomicU64,
 }
 
 impl Callbacks {
@@ -48,10 +54,18 @@ impl Callbacks {
     fn teardown_of(&self, slot: &Slot<corertc_teardown_fn>, kind: Kind, stream_id: &str) {
         let id = Text::new(stream_id);
         let frame = Frame::new(kind, self.owner(), stream_id);
+        let began = Instant::now();
         slot.call(frame, |fun, user_data| {
             // SAFETY: the host's fn, called as its type says; the text outlives the call.
             unsafe { fun(user_data, id.pointer(), id.len) };
         });
+        let spent = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.teardown_us.fetch_add(spent, Ordering::Relaxed);
+    }
+
+    /// Time the host has spent in teardown callbacks so far.
+    pub(super) fn teardown_time(&self) -> Duration {
+        Duration::from_micros(self.teardown_us.load(Ordering::Relaxed))
     }
 
     /// Runs the event callback on this thread.

@@ -7,7 +7,6 @@
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
 
 use super::guard::{Entered, Frame};
 use crate::error::Error;
@@ -123,7 +122,7 @@ impl<F: Copy> Slot<Option<F>> {
             return Err(Error::State("the subsystem is closed".to_owned()));
         }
         let mut table = TABLE.lock();
-        let me = std::thread::current().id();
+        let me = me();
         let busy = state.current.as_ref().map(|old| table.busy(old.id, me));
         if busy == Some(Busy::Deadlock) {
             return Err(Error::State(
@@ -159,10 +158,7 @@ impl<F: Copy> Slot<Option<F>> {
             let state = self.lock();
             let registration = state.current.clone()?;
             // While the slot is locked: a replacement sees this call, or this call sees the replacement.
-            TABLE
-                .lock()
-                .running
-                .push((std::thread::current().id(), registration.id));
+            TABLE.lock().running.push((me(), registration.id));
             registration
         };
         let _leave = Leave {
@@ -180,7 +176,7 @@ struct Leave<'a, F> {
 
 impl<F> Drop for Leave<'_, F> {
     fn drop(&mut self) {
-        let me = std::thread::current().id();
+        let me = me();
         let id = self.registration.id;
         let mut table = TABLE.lock();
         if let Some(at) = table.running.iter().rposition(|run| *run == (me, id)) {
@@ -197,11 +193,23 @@ impl<F> Drop for Leave<'_, F> {
     }
 }
 
+/// A thread, as long as it lives. Unlike std's, it can be asked for while the thread's locals are being dropped, and it
+/// leaves nothing allocated behind on a host's thread.
+type ThreadKey = u64;
+
+fn me() -> ThreadKey {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static ME: ThreadKey = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    ME.with(|me| *me)
+}
+
 /// Calls that run and replacements that wait, of all slots: (thread, registration).
 #[derive(Default)]
 struct Table {
-    running: Vec<(ThreadId, u64)>,
-    waiting: Vec<(ThreadId, u64)>,
+    running: Vec<(ThreadKey, u64)>,
+    waiting: Vec<(ThreadKey, u64)>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -213,8 +221,8 @@ enum Busy {
 }
 
 impl Table {
-    fn busy(&self, id: u64, me: ThreadId) -> Busy {
-        let mut reached: Vec<ThreadId> = self.runners(id).collect();
+    fn busy(&self, id: u64, me: ThreadKey) -> Busy {
+        let mut reached: Vec<ThreadKey> = self.runners(id).collect();
         if reached.is_empty() {
             return Busy::No;
         }
@@ -239,7 +247,7 @@ impl Table {
         Busy::Elsewhere
     }
 
-    fn runners(&self, id: u64) -> impl Iterator<Item = ThreadId> {
+    fn runners(&self, id: u64) -> impl Iterator<Item = ThreadKey> {
         self.running
             .iter()
             .filter(move |run| run.1 == id)

@@ -118,7 +118,7 @@ fn encode(args: &mut Vec<String>, settings: &ProcessSettings, codec: Codec) {
             "-usage",
             "realtime",
             "-cpu-used",
-            "9",
+            "8",
             "-lag-in-frames",
             "0",
             "-row-mt",

@@ -1,6 +1,6 @@
 //! STUN binding (RFC 8489): parse, authenticate, answer. Per packet, so ours.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq;
@@ -201,19 +201,20 @@ pub fn write_success(
     let port = mapped.port() ^ (MAGIC_COOKIE >> 16) as u16;
     let mut value = [0; 20];
     value[2..4].copy_from_slice(&port.to_be_bytes());
-    let value = match mapped {
-        SocketAddr::V4(v4) => {
+    // A dual-stack socket calls an IPv4 peer ::ffff:a.b.c.d; the peer itself doesn't.
+    let value = match mapped.ip().to_canonical() {
+        IpAddr::V4(v4) => {
             value[1] = 1;
-            let address = u32::from(*v4.ip()) ^ MAGIC_COOKIE;
+            let address = u32::from(v4) ^ MAGIC_COOKIE;
             value[4..8].copy_from_slice(&address.to_be_bytes());
             &value[..8]
         }
-        SocketAddr::V6(v6) => {
+        IpAddr::V6(v6) => {
             value[1] = 2;
             let mut mask = [0; 16];
             mask[..4].copy_from_slice(&MAGIC_COOKIE.to_be_bytes());
             mask[4..].copy_from_slice(transaction);
-            let address = u128::from(*v6.ip()) ^ u128::from_be_bytes(mask);
+            let address = u128::from(v6) ^ u128::from_be_bytes(mask);
             value[4..20].copy_from_slice(&address.to_be_bytes());
             &value[..20]
         }

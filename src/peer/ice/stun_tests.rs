@@ -73,7 +73,11 @@ fn rfc_5769_2_1_request_is_read_and_verified() {
 
 #[test]
 fn rfc_5769_2_2_and_2_3_mapped_addresses_are_written() {
-    let cases: [(&str, &[u8]); 2] = [
+    let cases: [(&str, &[u8]); 3] = [
+        (
+            "[::ffff:192.0.2.1]:32853",
+            b"\x00\x20\x00\x08\x00\x01\xa1\x47\xe1\x12\xa6\x43",
+        ),
         (
             "192.0.2.1:32853",
             b"\x00\x20\x00\x08\x00\x01\xa1\x47\xe1\x12\xa6\x43",
@@ -248,7 +252,7 @@ proptest! {
         prop_assert_eq!(answer.transaction_id.0, transaction);
         let mut mapped = XorMappedAddress::default();
         mapped.get_from(&answer).unwrap();
-        prop_assert_eq!((mapped.ip, mapped.port), (ip, port));
+        prop_assert_eq!((mapped.ip, mapped.port), (ip.to_canonical(), port));
         prop_assert!(TextAttribute::get_from_as(&answer, ATTR_USERNAME).is_err());
     }
 

@@ -89,3 +89,40 @@ pub(super) fn counter_mode(key: &[u8]) -> Result<EncryptingKey, SrtpError> {
         .and_then(EncryptingKey::ctr)
         .map_err(|_| SrtpError::Keys)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6188 §7.2: the derivation of AES-256 keys, which AEAD_AES_256_GCM shares (RFC 7714 §11).
+    #[test]
+    fn rfc_6188_7_2_aes_256_key_derivation() {
+        let bytes = |hex: u128| hex.to_be_bytes();
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(&bytes(0xf0f0_4914_b513_f276_3a1b_1fa1_30f1_0e29));
+        key[16..].copy_from_slice(&bytes(0x98f6_f6e4_3e43_09d1_e622_a0e3_32b9_f1b6));
+        let mut salt = [0; 14];
+        salt.copy_from_slice(&bytes(0x3b04_803d_e51e_e7c9_6423_ab5b_78d2)[2..]);
+        let master = Master {
+            profile: Profile::AeadAes256Gcm,
+            key: Zeroizing::new(key),
+            salt: Zeroizing::new(salt),
+        };
+        let mut session_key = [0; 32];
+        master.derive(0, &mut session_key).unwrap();
+        assert_eq!(
+            session_key[..16],
+            bytes(0x5ba1_064e_30ec_5161_3cad_926c_5a28_ef73)
+        );
+        assert_eq!(
+            session_key[16..],
+            bytes(0x1ec7_fb39_7f70_a960_653c_af06_554c_d8c4)
+        );
+        let mut session_salt = [0; 14];
+        master.derive(2, &mut session_salt).unwrap();
+        assert_eq!(
+            session_salt,
+            bytes(0xfa31_7916_85ca_444a_9e07_c6c6_4e93)[2..]
+        );
+    }
+}

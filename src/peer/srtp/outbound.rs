@@ -33,7 +33,7 @@ impl Outbound {
     ///
     /// `index` is ROC·2^16 + sequence number, 48 bits: one never sealed before with this SSRC, but for an identical
     /// packet. The SSRC is read from `header`, which holds CSRCs and extensions too, if any. A header under 12 bytes
-    /// appends nothing.
+    /// or an index over 48 bits appends nothing.
     #[inline]
     pub fn seal_rtp(&self, header: &[u8], payload: &[u8], index: u64, out: &mut Vec<u8>) {
         let start = out.len();
@@ -44,8 +44,8 @@ impl Outbound {
         }
     }
 
-    /// [`Outbound::seal_rtp`] to the beginning of `out`: the length written, 0 where `out` is too small or the
-    /// header under 12 bytes.
+    /// [`Outbound::seal_rtp`] to the beginning of `out`: the length written, 0 where nothing was sealed, for the same
+    /// reasons or since `out` is too small.
     #[inline]
     pub fn seal_rtp_into(
         &self,
@@ -54,7 +54,7 @@ impl Outbound {
         index: u64,
         out: &mut [u8],
     ) -> usize {
-        if header.len() < RTP_HEADER_MIN {
+        if header.len() < RTP_HEADER_MIN || index >> 48 != 0 {
             return 0;
         }
         let sealed_len = header.len() + payload.len() + self.rtp.rtp_overhead();

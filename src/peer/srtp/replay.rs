@@ -118,3 +118,53 @@ impl<const WORDS: usize> Window<WORDS> {
         self.seen[word] &= !bit;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn window_at(highest: u64) -> Window<2> {
+        let mut window = Window {
+            ssrc: 1,
+            highest,
+            seen: [0; 2],
+        };
+        window.mark(highest);
+        window
+    }
+
+    #[test]
+    fn the_last_roll_over_counter_has_no_successor() {
+        let window = window_at((1 << 48) - 1);
+        assert_eq!(window.estimate(0), None);
+        assert_eq!(window.estimate(0xfff0), Some((1 << 48) - 16));
+    }
+
+    proptest! {
+        #[test]
+        fn a_window_knows_what_a_set_of_all_indices_knows(steps in prop::collection::vec(-140..140_i64, 1..400)) {
+            let mut window = window_at(1000);
+            let (mut seen, mut highest) = (HashSet::from([1000]), 1000_u64);
+            for step in steps {
+                let index = highest.saturating_add_signed(step);
+                let is_new = !seen.contains(&index) && index + 128 > highest;
+                prop_assert_eq!(window.is_new(index), is_new, "{} after {}", index, highest);
+                if is_new {
+                    window.accept(index);
+                    seen.insert(index);
+                    highest = highest.max(index);
+                }
+            }
+        }
+
+        #[test]
+        fn the_estimate_is_the_nearest_index_of_its_sequence(highest in 0x1_0000..0xffff_0000_0000_u64, step in -0x7fff..0x7fff_i64) {
+            let index = highest.saturating_add_signed(step);
+            prop_assert_eq!(window_at(highest).estimate(index as u16), Some(index));
+        }
+    }
+}

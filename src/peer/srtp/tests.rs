@@ -193,6 +193,7 @@ fn sealing_appends_behind_what_is_there_and_nothing_where_it_can_not() {
         let mut out = b"before".to_vec();
         outbound.seal_rtp(&[0x80; 11], b"media", 0, &mut out);
         outbound.seal_rtcp(&[0x80; 7], &mut out);
+        outbound.seal_rtp(&header(1, 1), b"media", 1 << 48, &mut out);
         assert_eq!(out, b"before");
         assert_eq!(
             outbound.seal_rtp_into(&header(1, 1), b"media", 1, &mut [0; 26]),

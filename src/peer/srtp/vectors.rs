@@ -1,12 +1,11 @@
-//! Published vectors: RFC 3711 appendix B, RFC 7714 §16 and §17, and libsrtp's packets for AES128_CM_HMAC_SHA1_80.
+//! Published vectors: RFC 3711 appendix B, RFC 7714 §16 and §17, and the packets of libsrtp's own tests.
 
+use aws_lc_rs::cipher::EncryptionContext;
 use zeroize::Zeroizing;
 
 use super::derive::{Master, SessionKeys, Usage, counter_mode};
 use super::transform::Transform;
 use super::{Inbound, Keys, Outbound, Profile};
-
-use aws_lc_rs::cipher::EncryptionContext;
 
 const MASTER_KEY: &str = "E1F97A0D3E018BE0D64FA32C06DE4139";
 const MASTER_SALT: &str = "0EC675AD498AFEEBB6960B3AABE6";
@@ -150,33 +149,51 @@ fn rfc_7714_17_3_srtcp_tagged_but_not_encrypted() {
     assert_eq!(plain_len.map(|len| sealed[..len].to_vec()), Ok(hex(MARS)));
 }
 
-#[test]
-fn libsrtp_packets_of_aes128_cm_hmac_sha1_80() {
-    let keys = || Keys {
-        profile: Profile::Aes128CmHmacSha1_80,
-        local_key: hex(MASTER_KEY),
-        local_salt: hex(MASTER_SALT),
-        remote_key: hex(MASTER_KEY),
-        remote_salt: hex(MASTER_SALT),
+/// Seals and opens one packet of each kind, master keys given: the derivation is in the vector too.
+fn check_libsrtp(profile: Profile, key: &str, salt: &str, srtp: &str, srtcp: &str) {
+    let keys = Keys {
+        profile,
+        local_key: hex(key),
+        local_salt: hex(salt),
+        remote_key: hex(key),
+        remote_salt: hex(salt),
     };
-    let mut outbound = Outbound::new(&keys()).unwrap();
-    let mut inbound = Inbound::new(&keys()).unwrap();
+    let mut outbound = Outbound::new(&keys).unwrap();
+    let mut inbound = Inbound::new(&keys).unwrap();
 
     let rtp = hex("800f1234decafbadcafebabeabababababababababababababababab");
     let mut sealed = Vec::new();
     outbound.seal_rtp(&rtp[..12], &rtp[12..], 0x1234, &mut sealed);
-    let expected =
-        hex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb");
-    assert_eq!(sealed, expected);
+    assert_eq!(sealed, hex(srtp));
     assert_eq!(inbound.open_rtp(&mut sealed), Ok(rtp.len()));
     assert_eq!(sealed[..rtp.len()], rtp);
 
     let rtcp = hex("81c8000bcafebabeabababababababababababababababab");
     let mut sealed = Vec::new();
     outbound.seal_rtcp(&rtcp, &mut sealed);
-    let expected =
-        hex("81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798");
-    assert_eq!(sealed, expected);
+    assert_eq!(sealed, hex(srtcp));
     assert_eq!(inbound.open_rtcp(&mut sealed), Ok(()));
     assert_eq!(sealed, rtcp);
+}
+
+#[test]
+fn libsrtp_packets_of_aes128_cm_hmac_sha1_80() {
+    check_libsrtp(
+        Profile::Aes128CmHmacSha1_80,
+        MASTER_KEY,
+        MASTER_SALT,
+        "800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb",
+        "81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798",
+    );
+}
+
+#[test]
+fn libsrtp_packets_of_aead_aes_128_gcm() {
+    check_libsrtp(
+        Profile::AeadAes128Gcm,
+        "000102030405060708090a0b0c0d0e0f",
+        "a0a1a2a3a4a5a6a7a8a9aaab",
+        "800f1234decafbadcafebabec5002ede04cfdd2eb91159e0880aa06ed2976826f796b201df3131a127e8a392",
+        "81c8000bcafebabec98b8b5df0392a55852b6c21ac8e7025c52c6fbea2b3b446ea31123ba88ce61e80000001",
+    );
 }

@@ -247,5 +247,6 @@ fn skip_scaling_list(bits: &mut Bits<'_>, size: usize) -> Option<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 #[path = "h264_tests.rs"]
 mod tests;

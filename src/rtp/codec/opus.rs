@@ -58,6 +58,7 @@ fn frame_ticks(config: u8) -> u32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

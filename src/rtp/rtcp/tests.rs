@@ -196,7 +196,7 @@ fn what_is_not_known_is_skipped_and_padding_does_not_count() {
 
 #[test]
 fn malformed_packets_are_an_error_and_the_end() {
-    let cases: [&[u8]; 11] = [
+    let cases: [&[u8]; 12] = [
         &[0x80],
         &[0x80, 201, 0],
         &[0x40, 201, 0, 1, 0, 0, 0, 1],
@@ -207,6 +207,7 @@ fn malformed_packets_are_an_error_and_the_end() {
         &[0x81, 206, 0, 1, 0, 0, 0, 1],
         &[0x84, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1],
         &[0xa0, 201, 0, 1, 0, 0, 0, 3],
+        &[0xa0, 201, 0, 1, 0, 0, 0, 0],
         &[0xa0, 201, 0, 1, 0, 0, 0, 8],
     ];
     for datagram in cases {

@@ -14,8 +14,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use corertc::net::Path;
 use corertc::peer::dtls::{Connection, Event, Identity, Role};
+use corertc::peer::ice::credentials::Credentials;
 use corertc::peer::{Notice, Outbox, TrackSetup, Viewer, ViewerSetup};
 use corertc::rtp::Media;
+use corertc::rtp::codec::Codec;
 use corertc::rtp::rtcp::{self, Item};
 use corertc::stats::Counters;
 
@@ -26,12 +28,16 @@ pub(crate) const UFRAG: &str = "SERVERuf";
 pub(crate) const PWD: &str = "the-password-of-the-server";
 pub(crate) const VIDEO: TrackSetup = TrackSetup {
     ssrc: 0x1111_1111,
+    codec: Codec::Vp8,
+    rtx: None,
     payload_type: 102,
     first_seq: 0x7ffe,
     timestamp_offset: 0xffff_0000,
 };
 pub(crate) const AUDIO: TrackSetup = TrackSetup {
     ssrc: 0x2222_2222,
+    codec: Codec::Opus,
+    rtx: None,
     payload_type: 111,
     first_seq: 5,
     timestamp_offset: 0x1234_5678,
@@ -99,7 +105,10 @@ impl Rig {
         };
         let counters = Arc::new(Counters::default());
         let setup = ViewerSetup {
-            pwd: PWD.to_owned(),
+            credentials: Credentials {
+                ufrag: UFRAG.to_owned(),
+                pwd: PWD.to_owned(),
+            },
             tracks,
             cname: "cname".into(),
         };
@@ -157,7 +166,16 @@ impl Rig {
     /// Sends a frame as a shard does; false where the viewer doesn't take it.
     pub(crate) fn send(&mut self, frame: &Frame<'_>) -> bool {
         let media = frame.media;
-        if !self.viewer.begin(media, frame.first_seq, frame.keyframe) {
+        let codec = if media == Media::Video {
+            VIDEO.codec
+        } else {
+            AUDIO.codec
+        };
+        let packets = frame.payloads.len();
+        if !self
+            .viewer
+            .begin(media, codec, frame.first_seq, packets, frame.keyframe)
+        {
             return false;
         }
         let Some(path) = self.viewer.media_path().copied() else {
