@@ -7,10 +7,11 @@ mod live;
 mod rig;
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corertc::events::EventKind;
 use corertc::fanout::ViewerEvent;
+use corertc::peer::dtls::{Connection, Role};
 use corertc::rtp::rtcp::{self, Item};
 
 use live::Site;
@@ -232,6 +233,73 @@ fn a_client_that_tries_every_address_of_ours_from_one_port_connects_at_one_of_th
     assert_eq!(counters.datagrams_unknown.value(), 0);
     site.remove_all();
     assert_eq!(site.fanout.demux_len(), (0, 0));
+}
+
+#[test]
+fn sessions_that_claim_a_viewers_address_by_forged_checks_do_not_cut_it_off() {
+    let mut site = Site::new("127.0.0.1:0", true);
+    site.join(8);
+    let victim = site.add(site.address());
+    // Other sessions' checks come from its address, as one who can forge sources would send them.
+    let claim = |site: &mut Site, numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            let check = site.peers[number].client.check(&[]);
+            site.peers[victim].send(&check);
+        }
+    };
+    claim(&mut site, 0..4);
+    site.until("connected", |site| site.peers[victim].is_connected());
+    claim(&mut site, 4..8);
+    let mut packet = Vec::new();
+    rtcp::write_pli(&mut packet, 7, 1000 + victim as u32);
+    let sealed = site.peers[victim].client.seal(&packet);
+    site.peers[victim].send(&sealed);
+    let counters = site.counters.clone();
+    site.until("its PLI", |_| counters.pli_in.value() == 1);
+    site.remove_all();
+    assert_eq!(site.fanout.demux_len(), (0, 0));
+}
+
+#[test]
+fn an_address_that_two_sessions_claim_gets_three_times_its_bytes_once() {
+    let mut site = Site::new("127.0.0.1:0", true);
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    stranger.set_nonblocking(true).unwrap();
+    let now = Instant::now();
+    let nobody = [("sha-256".to_owned(), vec![0; 32])];
+    let mut hello = Connection::new(&site.identity, Role::Client, &nobody, now).unwrap();
+    hello.handle_timeout(now);
+    let hello = hello.poll_transmit().unwrap();
+    let mut sent = 0;
+    for _ in 0..2 {
+        // Clients of an even number, so that both servers wait for a hello.
+        site.add(site.address());
+        let number = site.add(site.address()) - 1;
+        for muted in &mut site.peers[number..] {
+            muted.mute = true;
+        }
+        let check = site.peers[number].client.check(&[]);
+        sent += stranger.send_to(&check, site.address()).unwrap();
+    }
+    site.until("both known", |site| site.fanout.demux_len() == (1, 4));
+    let mut got = 0;
+    let count = |got: &mut usize| {
+        while let Ok(len) = stranger.recv(&mut [0; 2000]) {
+            *got += len;
+        }
+    };
+    site.until("both answered", |_| {
+        count(&mut got);
+        got >= 128
+    });
+    sent += stranger.send_to(&hello, site.address()).unwrap();
+    // Retransmissions come after 100, 200 and 400 ms.
+    let enough = Instant::now() + Duration::from_millis(800);
+    site.until("three retransmissions", |_| {
+        count(&mut got);
+        Instant::now() > enough
+    });
+    assert!(got > 500 && got <= 3 * sent, "{got} for {sent}");
 }
 
 #[test]

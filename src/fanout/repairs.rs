@@ -1,15 +1,22 @@
 //! Lost packets that viewers ask for again: they wait here until live frames have left, and go out a few at a time.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::shard::Shard;
+use slab::Slab;
+use tokio::net::UdpSocket;
+
+use super::send::{Kind, Outlet};
+use super::shard::{Entry, Shard};
 use crate::rtp::Media;
+use crate::stats::Counters;
+use crate::stream::FrameBatch;
 
 /// Packets sent again before live frames get their turn.
 const PER_TURN: usize = 16;
 /// Requests of one viewer that may wait.
-const WAITING_MAX: usize = 256;
+const WAITING_MAX: usize = 1024;
 
 /// Requests in the order they came.
 pub(super) type Repairs = VecDeque<Wanted>;
@@ -80,5 +87,54 @@ impl Shard {
             stream_bps,
             now,
         )
+    }
+}
+
+impl Outlet {
+    /// Seals a packet once more for a viewer that lost it and queues it; false where it may not have it. The caller
+    /// flushes.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "parts of a shard, with one caller"
+    )]
+    fn again(
+        &mut self,
+        sockets: &[Arc<UdpSocket>],
+        viewers: &mut Slab<Entry>,
+        counters: &Counters,
+        index: usize,
+        seq: u64,
+        batch: &FrameBatch,
+        stream_bps: u64,
+        now: Instant,
+    ) -> bool {
+        let Some(path) = viewers[index].viewer.media_path().copied() else {
+            return false;
+        };
+        if self.must_flush(path.socket, 1) {
+            self.flush(sockets, viewers, counters);
+            self.socket = path.socket;
+        }
+        let span = &batch.packets[(seq - batch.first_seq) as usize];
+        let start = self.scratch.len();
+        let sealed = viewers[index].viewer.seal_again(
+            batch.media,
+            seq,
+            batch.timestamp,
+            span.marker,
+            batch.payload_of(span),
+            stream_bps,
+            now,
+            &mut self.plain,
+            &mut self.scratch,
+        );
+        if sealed {
+            let len = self.scratch.len() - start;
+            self.kind = Kind::Again;
+            self.message(index, batch.media, &path, start, len, 0, 1, span.len.into());
+            self.kind = Kind::Live;
+            self.chunk_viewers += 1;
+        }
+        sealed
     }
 }

@@ -1,7 +1,6 @@
 //! The send loop: viewer-major. For each viewer every packet of the round is sealed into one scratch buffer that all
 //! viewers share; after about 16 viewers the kernel takes it in one call, each viewer's run of packets as one message.
 
-use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -30,14 +29,14 @@ const PACKET_OVERHEAD: usize = 12 + 16;
 /// Packets `first..first + count` that the kernel can cut out of one message: all of one length, but the last,
 /// which may be shorter (UDP_SEGMENT); not more than one message holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Run {
+pub(super) struct Run {
     first: usize,
     count: usize,
 }
 
 /// Why a message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Kind {
+pub(super) enum Kind {
     /// As part of a round to everyone: what fails is lost, for the next frame is near.
     #[default]
     Live,
@@ -60,15 +59,15 @@ struct Load {
 /// Buffers of the send loop, made once.
 #[derive(Default)]
 pub(super) struct Outlet {
-    scratch: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
     batch: SendBatch,
     loads: Vec<Load>,
-    runs: Vec<Run>,
-    kind: Kind,
+    pub(super) runs: Vec<Run>,
+    pub(super) kind: Kind,
     /// An RTX payload while it is put together.
-    plain: Vec<u8>,
-    socket: u8,
-    chunk_viewers: usize,
+    pub(super) plain: Vec<u8>,
+    pub(super) socket: u8,
+    pub(super) chunk_viewers: usize,
     /// Viewers whose first packet of a track leaves in this round: a sender report follows at once.
     fresh: Vec<usize>,
 }
@@ -84,7 +83,7 @@ impl Outlet {
     }
 
     /// Seals one round of a frame for one viewer and queues it.
-    fn queue(&mut self, index: usize, entry: &Entry, path: &Path, batch: &FrameBatch) {
+    pub(super) fn queue(&mut self, index: usize, entry: &Entry, path: &Path, batch: &FrameBatch) {
         let media = batch.media;
         for run_index in 0..self.runs.len() {
             let run = self.runs[run_index];
@@ -134,7 +133,7 @@ impl Outlet {
         clippy::too_many_arguments,
         reason = "one line of the hot loop, with one caller"
     )]
-    fn message(
+    pub(super) fn message(
         &mut self,
         viewer: usize,
         media: Media,
@@ -160,76 +159,11 @@ impl Outlet {
     }
 
     /// The next viewer, with at most `messages` messages, has no room in this chunk.
-    fn must_flush(&self, socket: u8, messages: usize) -> bool {
+    pub(super) fn must_flush(&self, socket: u8, messages: usize) -> bool {
         self.socket != socket
             || self.chunk_viewers >= CHUNK_VIEWERS
             || self.scratch.len() >= CHUNK_BYTES
             || self.loads.len() + messages > MAX_MESSAGES
-    }
-
-    /// Sends packets of a frame to one viewer that catches up. Where the socket was full, that is noted there.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "parts of a shard, with one caller"
-    )]
-    pub(super) fn chunk(
-        &mut self,
-        sockets: &[Arc<UdpSocket>],
-        viewers: &mut Slab<Entry>,
-        counters: &Counters,
-        index: usize,
-        path: &Path,
-        batch: &FrameBatch,
-        packets: Range<usize>,
-    ) {
-        find_runs(&mut self.runs, batch, packets.start, packets.end);
-        (self.kind, self.socket) = (Kind::CatchUp, path.socket);
-        self.queue(index, &viewers[index], path, batch);
-        self.flush(sockets, viewers, counters);
-        self.kind = Kind::Live;
-    }
-
-    /// Seals a packet once more for a viewer that lost it and queues it; false where it may not have it. The caller
-    /// flushes.
-    pub(super) fn again(
-        &mut self,
-        sockets: &[Arc<UdpSocket>],
-        viewers: &mut Slab<Entry>,
-        counters: &Counters,
-        index: usize,
-        seq: u64,
-        batch: &FrameBatch,
-        stream_bps: u64,
-        now: Instant,
-    ) -> bool {
-        let Some(path) = viewers[index].viewer.media_path().copied() else {
-            return false;
-        };
-        if self.must_flush(path.socket, 1) {
-            self.flush(sockets, viewers, counters);
-            self.socket = path.socket;
-        }
-        let span = &batch.packets[(seq - batch.first_seq) as usize];
-        let start = self.scratch.len();
-        let sealed = viewers[index].viewer.seal_again(
-            batch.media,
-            seq,
-            batch.timestamp,
-            span.marker,
-            batch.payload_of(span),
-            stream_bps,
-            now,
-            &mut self.plain,
-            &mut self.scratch,
-        );
-        if sealed {
-            let len = self.scratch.len() - start;
-            self.kind = Kind::Again;
-            self.message(index, batch.media, &path, start, len, 0, 1, span.len.into());
-            self.kind = Kind::Live;
-            self.chunk_viewers += 1;
-        }
-        sealed
     }
 
     /// Gives the chunk to the kernel and books what became of it. Whoever can't be served loses the frame.
@@ -351,7 +285,7 @@ impl Shard {
 }
 
 /// Splits packets `first..end` into runs the kernel can segment.
-fn find_runs(runs: &mut Vec<Run>, batch: &FrameBatch, first: usize, end: usize) {
+pub(super) fn find_runs(runs: &mut Vec<Run>, batch: &FrameBatch, first: usize, end: usize) {
     runs.clear();
     let mut at = first;
     while at < end {

@@ -78,16 +78,20 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
                     shard.connected(key, now);
                 }
             }
+            Command::RestartIce(key, credentials, done) => {
+                shard.restart_ice(key, credentials);
+                let _ = done.send(());
+            }
             Command::Remove(key, last_words, done) => {
                 shard.remove(key, last_words);
                 // Nobody waits any more: fine.
                 let _ = done.send(());
             }
-            Command::Datagram(key, path, bytes) => {
+            Command::Datagram(key, path, bytes, credit) => {
                 shard.peers[index].taken();
                 let wall = SystemTime::now();
                 shard.with_viewer(key, |viewer, out| {
-                    viewer.datagram(path, &bytes, now, wall, out)
+                    viewer.datagram(path, &bytes, credit, now, wall, out)
                 });
             }
             Command::Spawn(make) => {

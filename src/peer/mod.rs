@@ -1,7 +1,9 @@
 //! One WebRTC peer, made for WHEP and WHIP: ICE-lite, DTLS, SRTP, and the state of a viewer.
 
+mod checks;
 pub mod dtls;
 pub mod feedback;
+mod held;
 pub mod ice;
 pub mod outbox;
 pub mod paths;

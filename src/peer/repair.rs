@@ -13,8 +13,9 @@ const SLOTS: usize = 256;
 /// A round trip where none was reported yet, and the shortest one believed.
 const RTT_DEFAULT: Duration = Duration::from_millis(40);
 const RTT_MIN: Duration = Duration::from_millis(8);
-/// A viewer may be sent as much again as the stream has bits, and this much where that is little.
-const RATE_MIN_BPS: u64 = 2_000_000;
+/// A viewer may be sent twice as much again as the stream has bits, and this much where that is little.
+const RATE_TIMES: u64 = 2;
+const RATE_MIN_BPS: u64 = 4_000_000;
 /// Bytes that may leave at once after a quiet time.
 const CREDIT_MAX: u64 = 128 << 10;
 
@@ -47,7 +48,7 @@ impl Repair {
         if self.slots.is_empty() {
             self.slots.resize(SLOTS, None);
         }
-        self.refill(stream_bps.max(RATE_MIN_BPS), now);
+        self.refill((stream_bps * RATE_TIMES).max(RATE_MIN_BPS), now);
         let bytes = bytes as u64;
         if self.spent + bytes > CREDIT_MAX {
             return false;
@@ -149,7 +150,93 @@ impl Viewer {
 
 #[cfg(test)]
 mod tests {
+    use crate::peer::ice::credentials::Credentials;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::peer::srtp::{Inbound, Keys, Outbound, Profile};
+    use crate::peer::viewer::Security;
+    use crate::peer::{RtxSetup, TrackSetup, ViewerSetup};
+    use crate::rtp::codec::Codec;
+
+    fn viewer(rtx: Option<RtxSetup>) -> (Viewer, Inbound) {
+        let keys = |ours: u8, theirs: u8| Keys {
+            profile: Profile::AeadAes128Gcm,
+            local_key: vec![ours; 16],
+            local_salt: vec![ours; 12],
+            remote_key: vec![theirs; 16],
+            remote_salt: vec![theirs; 12],
+        };
+        let track = TrackSetup {
+            ssrc: 1,
+            codec: Codec::H264,
+            payload_type: 96,
+            first_seq: 10,
+            timestamp_offset: 0,
+            rtx,
+        };
+        let setup = ViewerSetup {
+            credentials: Credentials {
+                ufrag: String::new(),
+                pwd: String::new(),
+            },
+            tracks: [Some(track), None],
+            cname: "".into(),
+        };
+        let mut viewer = Viewer::new(setup, false, Arc::default(), Instant::now());
+        viewer.security = Some(Security {
+            outbound: Outbound::new(&keys(1, 2)).unwrap(),
+            inbound: Inbound::new(&keys(1, 2)).unwrap(),
+        });
+        let track = viewer.tracks[0].as_mut().unwrap();
+        track.start(500);
+        track.reach(501);
+        (viewer, Inbound::new(&keys(2, 1)).unwrap())
+    }
+
+    fn again(viewer: &mut Viewer, now: Instant) -> Vec<u8> {
+        let (mut plain, mut out) = (vec![9; 3], Vec::new());
+        let video = Media::Video;
+        assert!(viewer.seal_again(
+            video, 500, 7, true, b"payload", 0, now, &mut plain, &mut out
+        ));
+        out
+    }
+
+    #[test]
+    fn without_rtx_the_ciphertext_is_the_same_to_the_last_bit() {
+        let (mut viewer, _) = viewer(None);
+        let mut first = Vec::new();
+        viewer.seal(Media::Video, 500, 7, true, b"payload", &mut first);
+        assert_eq!(again(&mut viewer, Instant::now()), first);
+    }
+
+    #[test]
+    fn with_rtx_the_payload_follows_the_original_number_under_a_new_nonce_each_time() {
+        let rtx = RtxSetup {
+            ssrc: 2,
+            payload_type: 97,
+            first_seq: 100,
+        };
+        let (mut viewer, mut receiver) = viewer(Some(rtx));
+        let now = Instant::now();
+        for number in 0..2_u8 {
+            let mut packet = again(&mut viewer, now + Duration::from_secs(number.into()));
+            let len = receiver.open_rtp(&mut packet).unwrap();
+            assert_eq!(
+                packet[..12],
+                [0x80, 0x80 | 97, 0, 100 + number, 0, 0, 0, 7, 0, 0, 0, 2]
+            );
+            assert_eq!(packet[12..len], *b"\0\x0apayload");
+        }
+        let (mut plain, mut out) = (Vec::new(), Vec::new());
+        let mut other =
+            |media, seq| viewer.seal_again(media, seq, 7, true, b"x", 0, now, &mut plain, &mut out);
+        assert!(!other(Media::Video, 501), "never sent");
+        assert!(!other(Media::Video, 499), "from before the start");
+        assert!(!other(Media::Audio, 500), "no such track");
+        assert!(out.is_empty());
+    }
 
     const RTT: Option<Duration> = Some(Duration::from_millis(40));
 
@@ -173,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_gets_no_more_than_the_streams_own_rate() {
+    fn a_flood_gets_no_more_than_a_measure_of_the_streams_rate() {
         let start = Instant::now();
         let mut repair = Repair::default();
         let rate_bps = 4_000_000;
@@ -187,7 +274,7 @@ mod tests {
                 bytes += 1200;
             }
         }
-        let fair = rate_bps / 8 * 2 + CREDIT_MAX;
+        let fair = RATE_TIMES * rate_bps / 8 * 2 + CREDIT_MAX;
         assert!(bytes <= fair, "{bytes} of {fair}");
         assert!(bytes > fair * 9 / 10, "{bytes} of {fair}");
     }

@@ -239,6 +239,86 @@ mod tests {
     }
 
     #[test]
+    fn a_number_the_viewer_knows_leads_to_the_newest_packet_that_was_sent_under_it() {
+        let mut track = track();
+        assert_eq!(track.stream_seq(0x7fff), None);
+        track.start(1000);
+        assert_eq!(track.stream_seq(0x7fff), None, "nothing sent yet");
+        track.reach(1000 + 10);
+        assert_eq!(track.stream_seq(0x7fff), Some(1000));
+        assert_eq!(track.stream_seq(0x8008), Some(1009));
+        assert_eq!(track.stream_seq(0x8009), None, "not sent yet");
+        assert_eq!(track.stream_seq(0x7ffe), None, "from before the start");
+        track.reach(1000 + 0x1_0000);
+        assert_eq!(track.stream_seq(0x7ffe), Some(1000 + 0xffff));
+        assert_eq!(
+            track.stream_seq(0x7fff),
+            None,
+            "half a turn ago is too long"
+        );
+        assert_eq!(track.stream_seq(0x8000 + 0x7fff), Some(1000 + 0x8000));
+    }
+
+    #[test]
+    fn a_new_beginning_follows_without_a_gap_and_no_index_comes_twice() {
+        let mut track = track();
+        track.start(1000);
+        track.reach(1010);
+        track.stop();
+        assert!(!track.started());
+        assert_eq!(track.index(1005), None);
+        // Back to an older packet, as an answer to a PLI: under new indices.
+        track.start(990);
+        track.reach(995);
+        assert_eq!(track.index(990), Some(0x7fff + 10));
+        assert_eq!(track.index(989), None);
+        assert_eq!(
+            track.stream_seq((0x7fff + 9) as u16),
+            None,
+            "of the line before"
+        );
+        assert_eq!(track.stream_seq((0x7fff + 10) as u16), Some(990));
+        assert!(track.again(996, 0, false).is_none(), "not sent yet");
+    }
+
+    #[test]
+    fn a_packet_is_sent_again_as_rtx_or_as_it_was() {
+        let mut track = track();
+        track.start(0);
+        track.reach(3);
+        let again = track.again(2, 9, true).unwrap();
+        assert_eq!(again.header, track.header(track.index(2).unwrap(), 9, true));
+        assert_eq!((again.index, again.osn), (0x8001, None));
+        track.setup.rtx = Some(RtxSetup {
+            ssrc: 0x0a0b_0c0d,
+            payload_type: 97,
+            first_seq: 0,
+        });
+        track.next_rtx_index = 0xffff;
+        let again = track.again(2, 9, true).unwrap();
+        assert_eq!(again.osn, Some([0x80, 0x01]));
+        assert_eq!(
+            again.header,
+            [
+                0x80,
+                0x80 | 97,
+                0xff,
+                0xff,
+                0,
+                0,
+                0,
+                8,
+                0x0a,
+                0x0b,
+                0x0c,
+                0x0d
+            ]
+        );
+        let second = track.again(2, 9, true).unwrap();
+        assert_eq!(second.index, 0x1_0000, "its own roll-over counter");
+    }
+
+    #[test]
     fn headers_are_the_viewers_own() {
         let mut track = track();
         track.start(5);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
-use super::ice::stun::{self, StunError};
+use super::held::Held;
+use super::ice::generations::Generations;
 use super::ice::{Kind, classify};
 use super::outbox::{Notice, Outbox, ViewerSetup};
 use super::paths::{Learnt, Paths};
@@ -20,31 +21,29 @@ use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
 
-/// DTLS datagrams per path that wait for the address to send more before it may get them.
-const HELD_MAX: usize = 8;
 /// Longest SRTCP packet read; longer ones are no feedback.
 const RTCP_MAX: usize = 1500;
 
 pub(super) struct Security {
     pub(super) outbound: Outbound,
-    inbound: Inbound,
+    pub(super) inbound: Inbound,
 }
 
 /// The state of one viewer.
 pub struct Viewer {
     pub(super) security: Option<Security>,
     pub(super) tracks: [Option<Track>; 2],
-    media_path: Option<Path>,
+    pub(super) media_path: Option<Path>,
     /// The kernel takes segmented sends on the path to it.
     pub segments: bool,
-    paths: Paths,
-    pwd: String,
+    pub(super) paths: Paths,
+    pub(super) generations: Generations,
     cname: Arc<str>,
-    held: Vec<(Path, Vec<u8>)>,
-    heard: Instant,
+    pub(super) held: Held,
+    pub(super) heard: Instant,
     pub(super) feedback: Feedback,
     pub(super) repair: Repair,
-    counters: Arc<Counters>,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Viewer {
@@ -57,9 +56,9 @@ impl Viewer {
             media_path: None,
             segments,
             paths: Paths::default(),
-            pwd: setup.pwd,
+            generations: Generations::new(setup.credentials),
             cname: setup.cname,
-            held: Vec::new(),
+            held: Held::default(),
             heard: now,
             feedback: Feedback::default(),
             repair: Repair::default(),
@@ -67,77 +66,35 @@ impl Viewer {
         }
     }
 
-    /// A datagram that may be this viewer's.
+    /// A datagram that may be this viewer's. `credit`: its bytes raise what its address may get; of the viewers that
+    /// may be meant one alone has that credit, so that they don't send three times the bytes each.
     pub fn datagram(
         &mut self,
         path: Path,
         bytes: &[u8],
+        credit: bool,
         now: Instant,
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        match classify(bytes) {
+        let kind = classify(bytes);
+        // A check is for one viewer alone, and credits itself.
+        let earned = if credit { bytes.len() } else { 0 };
+        let known = kind != Kind::Stun && self.paths.received(&path, earned);
+        match kind {
             Kind::Stun => self.stun(path, bytes, now, out),
-            Kind::Dtls => self.dtls(path, bytes, out),
+            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
+            Kind::Dtls if !known => self.counters.stun_rejected.inc(),
+            Kind::Dtls => {
+                out.notices.push(Notice::Dtls(path, bytes.to_vec()));
+                self.held.release(&mut self.paths, &self.counters, out);
+            }
+            Kind::Rtcp if !known => self.counters.srtp_rejected.inc(),
             Kind::Rtcp => self.srtcp(path, bytes, now, wall, out),
             // A viewer sends no media; nothing here could use it.
             Kind::Rtp => self.counters.srtp_rejected.inc(),
             Kind::Unknown => self.counters.datagrams_unknown.inc(),
         }
-    }
-
-    /// RFC 8445 §7.3: a check that authenticates makes its address known and is answered.
-    fn stun(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        let request = stun::BindingRequest::parse(bytes).ok();
-        let verdict = request.as_ref().map(|request| request.verify(&self.pwd));
-        let (Some(request), Some(Ok(()) | Err(StunError::UnknownAttribute))) = (request, verdict)
-        else {
-            return self.counters.stun_rejected.inc();
-        };
-        let Some(learnt) = self.paths.checked(path, bytes.len(), now) else {
-            return self.counters.stun_rejected.inc();
-        };
-        self.tell_paths(path, learnt, out);
-        if self.paths.is_proven(&path) || self.security.is_none() {
-            self.heard = now;
-        }
-        let mut answer = Vec::with_capacity(96);
-        let understood = verdict == Some(Ok(())) && !request.controlled;
-        if verdict != Some(Ok(())) {
-            stun::write_unknown(&mut answer, &request, &self.pwd);
-        } else if request.controlled {
-            // RFC 8445 §7.3.1.1: we are lite, so always controlled; a peer that says so too must switch.
-            stun::write_error(
-                &mut answer,
-                &request.transaction,
-                487,
-                "Role Conflict",
-                &self.pwd,
-            );
-        } else {
-            stun::write_success(
-                &mut answer,
-                &request.transaction,
-                path.remote_canonical(),
-                &self.pwd,
-            );
-        }
-        if self.paths.spend(&path, answer.len()) {
-            out.send.push((path, answer));
-        }
-        if understood && self.security.is_none() {
-            out.notices.push(Notice::Checked(path));
-        }
-        self.release_held(out);
-    }
-
-    fn dtls(&mut self, path: Path, bytes: &[u8], out: &mut Outbox) {
-        if !self.paths.received(&path, bytes.len()) {
-            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
-            return self.counters.stun_rejected.inc();
-        }
-        out.notices.push(Notice::Dtls(path, bytes.to_vec()));
-        self.release_held(out);
     }
 
     fn srtcp(
@@ -148,12 +105,8 @@ impl Viewer {
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        let known = self.paths.received(&path, bytes.len());
-        let Some(security) = self
-            .security
-            .as_mut()
-            .filter(|_| known && bytes.len() <= RTCP_MAX)
-        else {
+        let readable = bytes.len() <= RTCP_MAX;
+        let Some(security) = self.security.as_mut().filter(|_| readable) else {
             return self.counters.srtp_rejected.inc();
         };
         let mut packet = bytes.to_vec();
@@ -163,6 +116,7 @@ impl Viewer {
         self.heard = now;
         if self.paths.prove(&path, now) {
             self.media_path = Some(path);
+            out.proven.push(path);
         }
         let ssrcs = [self.ssrc(Media::Video), self.ssrc(Media::Audio)];
         let mut news = News::default();
@@ -189,8 +143,9 @@ impl Viewer {
     }
 
     /// Paths differ in our own address as well, datagrams are found by the remote one alone.
-    fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
-        if learnt.new {
+    pub(super) fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
+        // Again and again until it is proven: others may claim the address meanwhile.
+        if learnt.new || !self.paths.is_proven(&path) {
             out.learnt.push(path);
         }
         out.forgotten.extend(learnt.forgotten.filter(|forgotten| {
@@ -203,43 +158,13 @@ impl Viewer {
     /// address, since it isn't known which of them leads to the client. What an address may not get yet waits until it
     /// sent more.
     pub fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
+        let Self { held, paths, .. } = self;
         if let Some(path) = path.or(self.media_path) {
-            return self.transmit_to(path, bytes, out);
+            return held.send(paths, path, bytes, &self.counters, out);
         }
-        let paths: Vec<Path> = self.paths.all().copied().collect();
-        for path in paths {
-            self.transmit_to(path, bytes.clone(), out);
-        }
-    }
-
-    fn transmit_to(&mut self, path: Path, bytes: Vec<u8>, out: &mut Outbox) {
-        let known = self.paths.all().any(|known| *known == path);
-        let waiting = self.held.iter().filter(|(held, _)| *held == path).count();
-        if waiting == 0 && self.paths.spend(&path, bytes.len()) {
-            out.send.push((path, bytes));
-        } else if known && waiting < HELD_MAX {
-            self.held.push((path, bytes));
-        } else {
-            self.counters.dtls_dropped.inc();
-        }
-    }
-
-    /// Sends what may be sent by now, in order per path: an address that gets no more holds up no other.
-    fn release_held(&mut self, out: &mut Outbox) {
-        let mut index = 0;
-        while let Some((path, bytes)) = self.held.get(index) {
-            let known = self.paths.all().any(|known| known == path);
-            let behind = self.held[..index].iter().any(|(before, _)| before == path);
-            if known && (behind || !self.paths.spend(path, bytes.len())) {
-                index += 1;
-                continue;
-            }
-            let (path, bytes) = self.held.remove(index);
-            if known {
-                out.send.push((path, bytes));
-            } else {
-                self.counters.dtls_dropped.inc();
-            }
+        let checked: Vec<Path> = paths.all().copied().collect();
+        for path in checked {
+            held.send(paths, path, bytes.clone(), &self.counters, out);
         }
     }
 
@@ -263,8 +188,9 @@ impl Viewer {
             }
             self.paths.prove(&path, now);
         }
+        out.proven.push(path);
         self.media_path = self.paths.selected().copied();
-        self.release_held(out);
+        self.held.release(&mut self.paths, &self.counters, out);
         Ok(())
     }
 

@@ -32,6 +32,7 @@ fn params<'a>(candidates: &'a [SocketAddr]) -> AnswerParams<'a> {
         cname: "cname0",
         ssrc: (1111, 2222),
         rtx_ssrc: 3333,
+        inactive: false,
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Site {
     /// Every payload fed, in order.
     pub(crate) fed: Vec<Vec<u8>>,
     pub(crate) peers: Vec<Peer>,
+    /// Clients added from now on know RTX.
+    pub(crate) rtx: bool,
 }
 
 impl Site {
@@ -42,6 +44,20 @@ impl Site {
     }
 
     pub(crate) fn with_idle_timeout(listen: &str, gso: bool, idle: Duration) -> Self {
+        let none = Limits {
+            bytes: 0,
+            time: Duration::ZERO,
+        };
+        Self::with(listen, gso, idle, none)
+    }
+
+    /// A stream that keeps pictures within these limits for viewers that join.
+    pub(crate) fn keeping(bytes: usize, time: Duration) -> Self {
+        let idle = Duration::from_secs(30);
+        Self::with("127.0.0.1:0", true, idle, Limits { bytes, time })
+    }
+
+    fn with(listen: &str, gso: bool, idle: Duration, kept: Limits) -> Self {
         let counters = Arc::new(Counters::default());
         let events = Events::default();
         let listen: SocketAddr = listen.parse().unwrap();
@@ -60,10 +76,7 @@ impl Site {
             "one",
             StreamKey(1),
             expectation,
-            Limits {
-                bytes: 0,
-                time: Duration::ZERO,
-            },
+            kept,
             counters.clone(),
             events.clone(),
         );
@@ -78,6 +91,7 @@ impl Site {
             timestamp: 0,
             fed: Vec::new(),
             peers: Vec::new(),
+            rtx: false,
         }
     }
 
@@ -99,7 +113,14 @@ impl Site {
     /// Adds a client that asks at `at`; the index.
     pub(crate) fn add(&mut self, at: SocketAddr) -> usize {
         let number = self.peers.len();
-        let peer = Peer::new(&self.fanout, &self.identity, &self.stream, at, number);
+        let peer = Peer::new(
+            &self.fanout,
+            &self.identity,
+            &self.stream,
+            at,
+            number,
+            self.rtx,
+        );
         self.peers.push(peer);
         number
     }

@@ -10,12 +10,16 @@ use std::time::Instant;
 use corertc::fanout::{Fanout, NewViewer, ViewerEvent, ViewerHandle, ViewerNumbers};
 use corertc::net::Path;
 use corertc::peer::dtls::{Connection, Event, Identity, Role};
-use corertc::peer::{TrackSetup, ViewerSetup};
+use corertc::peer::ice::credentials::Credentials;
+use corertc::peer::{RtxSetup, TrackSetup, ViewerSetup};
 use corertc::stream::Stream;
 use tokio::sync::mpsc;
 
 use crate::rig::client::Client;
 use crate::rig::{PWD, VIDEO};
+
+/// Of retransmissions.
+pub(crate) const RTX_TYPE: u8 = 103;
 
 pub(crate) struct Peer {
     pub(crate) client: Client,
@@ -23,6 +27,8 @@ pub(crate) struct Peer {
     /// Where it asks.
     pub(crate) at: SocketAddr,
     pub(crate) ufrag: String,
+    /// The client says nothing.
+    pub(crate) mute: bool,
     /// From where answers came.
     pub(crate) answered_from: Vec<SocketAddr>,
     server: Connection,
@@ -44,6 +50,7 @@ impl Peer {
         stream: &Arc<Stream>,
         at: SocketAddr,
         number: usize,
+        rtx: bool,
     ) -> Self {
         let now = Instant::now();
         // Half of the clients are DTLS servers, as FFmpeg is.
@@ -58,15 +65,22 @@ impl Peer {
         let numbers = Arc::default();
         let track = TrackSetup {
             ssrc: 1000 + number as u32,
+            rtx: rtx.then_some(RtxSetup {
+                ssrc: 2000 + number as u32,
+                payload_type: RTX_TYPE,
+                first_seq: 0x7fff,
+            }),
             ..VIDEO
         };
         let handle = fanout.add(NewViewer {
             setup: ViewerSetup {
-                pwd: PWD.to_owned(),
+                credentials: Credentials {
+                    ufrag: ufrag.clone(),
+                    pwd: PWD.to_owned(),
+                },
                 tracks: [Some(track), None],
                 cname: "cname".into(),
             },
-            ufrag: ufrag.clone(),
             stream: stream.clone(),
             events: sender,
             numbers: Arc::clone(&numbers),
@@ -76,6 +90,7 @@ impl Peer {
             socket: socket(at),
             at,
             ufrag,
+            mute: false,
             answered_from: Vec::new(),
             server: Connection::new(identity, server_role, &fingerprint, now).unwrap(),
             server_path: None,
@@ -108,7 +123,9 @@ impl Peer {
         }
         self.client.tick(Instant::now());
         for bytes in std::mem::take(&mut self.client.out) {
-            self.send(&bytes);
+            if !self.mute {
+                self.send(&bytes);
+            }
         }
         while let Ok(event) = self.events.try_recv() {
             match event {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use corertc::net::Path;
 use corertc::peer::dtls::{Connection, Event, Identity, Role};
+use corertc::peer::ice::credentials::Credentials;
 use corertc::peer::{Notice, Outbox, TrackSetup, Viewer, ViewerSetup};
 use corertc::rtp::Media;
 use corertc::rtp::codec::Codec;
@@ -58,6 +59,8 @@ pub(crate) struct Rig {
     pub(crate) client: Client,
     /// Where the client is.
     pub(crate) at: Path,
+    /// Everything it has sent, for whoever listens.
+    pub(crate) overheard: Vec<Vec<u8>>,
     pub(crate) counters: Arc<Counters>,
     /// But for `Checked` and `Dtls`.
     pub(crate) notices: Vec<Notice>,
@@ -102,7 +105,10 @@ impl Rig {
         };
         let counters = Arc::new(Counters::default());
         let setup = ViewerSetup {
-            pwd: PWD.to_owned(),
+            credentials: Credentials {
+                ufrag: UFRAG.to_owned(),
+                pwd: PWD.to_owned(),
+            },
             tracks,
             cname: "cname".into(),
         };
@@ -118,6 +124,7 @@ impl Rig {
             server_closed: None,
             client: Client::new(&theirs, &ours, client_role, UFRAG, PWD, now),
             at: path("192.0.2.1:4000"),
+            overheard: Vec::new(),
             counters,
             notices: Vec::new(),
             sent_to: BTreeMap::new(),
@@ -145,7 +152,7 @@ impl Rig {
     pub(crate) fn arrive(&mut self, path: Path, bytes: &[u8]) {
         let wall = self.wall();
         self.viewer
-            .datagram(path, bytes, self.now, wall, &mut self.out);
+            .datagram(path, bytes, true, self.now, wall, &mut self.out);
         self.work_off();
     }
 
@@ -251,6 +258,7 @@ impl Rig {
 
     fn flush(&mut self) {
         for bytes in std::mem::take(&mut self.client.out) {
+            self.overheard.push(bytes.clone());
             self.wire.send(true, self.at, bytes, self.now);
         }
     }
