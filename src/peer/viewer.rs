@@ -114,7 +114,8 @@ impl Viewer {
             return self.counters.srtp_rejected.inc();
         }
         self.heard = now;
-        if self.paths.prove(&path, now) {
+        // A packet that was overtaken says where the peer was, not where it is.
+        if security.inbound.rtcp_in_order() && self.paths.prove(&path, now) {
             self.media_path = Some(path);
             out.proven.push(path);
         }
