@@ -232,6 +232,22 @@ fn a_client_that_moves_gets_its_media_at_the_new_address_once_it_authenticates_t
 }
 
 #[test]
+fn a_report_that_was_overtaken_does_not_move_media_back() {
+    let mut rig = Rig::connected();
+    let (home, away) = (rig.at, path("198.51.100.7:5000"));
+    let late = rig.client.seal(&report());
+    let check = rig.client.check(&[]);
+    rig.at = away;
+    rig.arrive(away, &check);
+    rig.say(&report());
+    assert_eq!(rig.viewer.media_path(), Some(&away));
+    // It is authentic and new, but says where the client was (as RFC 9000 §9.3 has it for QUIC).
+    rig.arrive(home, &late);
+    assert_eq!(rig.viewer.media_path(), Some(&away));
+    assert_eq!(rig.counters.srtp_rejected.value(), 0);
+}
+
+#[test]
 fn srtcp_replayed_from_another_address_does_not_move_media() {
     let mut rig = Rig::connected();
     let home = rig.at;

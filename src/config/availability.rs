@@ -7,12 +7,7 @@ use crate::error::Error;
 pub(super) type NotYet = (u32, &'static [&'static str]);
 
 pub(super) const SUBSYSTEM: &[NotYet] = &[
-    (CORERTC_OPT_TLS_CERT_FILE, &[]),
-    (CORERTC_OPT_TLS_KEY_FILE, &[]),
-    (CORERTC_OPT_TURN_SECRET, &[]),
-    (CORERTC_OPT_TURN_TTL_S, &[]),
     (CORERTC_OPT_WHIP_CODECS, &[]),
-    (CORERTC_OPT_ETAG_STRICT, &[]),
     (CORERTC_OPT_WHIP_TAKEOVER, &[]),
     (CORERTC_OPT_WHIP_DIRECT, &[]),
     (CORERTC_OPT_INPUT_TRANSPORT, &[]),
@@ -31,7 +26,21 @@ pub(super) const PROCESS: &[NotYet] = &[
 
 /// Names `corertc_has_feature` says 1 to.
 const FEATURES: &[&str] = &[
-    "whep", "h264", "h265", "vp8", "vp9", "av1", "opus", "http", "pages", "isolate", "gso",
+    "whep",
+    "h264",
+    "h265",
+    "vp8",
+    "vp9",
+    "av1",
+    "opus",
+    "http",
+    "pages",
+    "isolate",
+    "gso",
+    "tls",
+    "turn",
+    "trickle",
+    "ice-restart",
 ];
 
 /// Whether this build has a feature of that name.

@@ -16,6 +16,7 @@ use super::repairs::Repairs;
 use super::send::Outlet;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route};
+use crate::peer::ice::credentials::Credentials;
 use crate::peer::{Notice, Outbox, Viewer};
 use crate::stats::Counters;
 use crate::stream::{FrameBatch, Sink, Stream, StreamKey};
@@ -38,7 +39,6 @@ pub(super) struct Plan {
 pub(super) struct Entry {
     pub(super) viewer: Viewer,
     pub(super) key: u64,
-    ufrag: String,
     pub(super) stream: StreamKey,
     pub(super) start: Start,
     /// Packets that wait to be sent to it again.
@@ -109,7 +109,6 @@ impl Shard {
         let index = self.viewers.insert(Entry {
             viewer: Viewer::new(new.setup, self.gso, self.counters.clone(), now),
             key,
-            ufrag: new.ufrag,
             stream: stream_key,
             start: Start::default(),
             repairs: 0,
@@ -148,7 +147,9 @@ impl Shard {
         self.work_off(index);
         self.publish(index);
         let entry = self.viewers.remove(index);
-        self.demux.remove_ufrag(&entry.ufrag);
+        for ufrag in entry.viewer.ufrags() {
+            self.demux.remove_ufrag(ufrag);
+        }
         let route = Route {
             shard: self.index,
             key,
@@ -183,6 +184,16 @@ impl Shard {
         self.work_off(index);
     }
 
+    /// A viewer's checks may be signed with these credentials, too.
+    pub(super) fn restart_ice(&mut self, key: u64, credentials: Credentials) {
+        if self.by_key.contains_key(&key) {
+            let shard = self.index;
+            self.demux
+                .add_ufrag(&credentials.ufrag, Route { shard, key });
+            self.with_viewer(key, |viewer, out| viewer.restart_ice(credentials, out));
+        }
+    }
+
     /// The keys could not be used: the session ends.
     pub(super) fn refuse(&self, key: u64, why: String) {
         if let Some(index) = self.by_key.get(&key) {
@@ -207,6 +218,9 @@ impl Shard {
         }
         for path in self.outbox.forgotten.drain(..) {
             self.demux.remove_address(path.socket, path.remote, route);
+        }
+        for ufrag in self.outbox.retired.drain(..) {
+            self.demux.remove_ufrag(&ufrag);
         }
         for (path, bytes) in self.outbox.send.drain(..) {
             self.outlet.send_now(&self.sockets, &path, &bytes);

@@ -78,6 +78,10 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
                     shard.connected(key, now);
                 }
             }
+            Command::RestartIce(key, credentials, done) => {
+                shard.restart_ice(key, credentials);
+                let _ = done.send(());
+            }
             Command::Remove(key, last_words, done) => {
                 shard.remove(key, last_words);
                 // Nobody waits any more: fine.

@@ -1,5 +1,6 @@
 //! One WebRTC peer, made for WHEP and WHIP: ICE-lite, DTLS, SRTP, and the state of a viewer.
 
+mod checks;
 pub mod dtls;
 pub mod feedback;
 mod held;

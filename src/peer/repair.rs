@@ -150,6 +150,7 @@ impl Viewer {
 
 #[cfg(test)]
 mod tests {
+    use crate::peer::ice::credentials::Credentials;
     use std::sync::Arc;
 
     use super::*;
@@ -175,7 +176,10 @@ mod tests {
             rtx,
         };
         let setup = ViewerSetup {
-            pwd: String::new(),
+            credentials: Credentials {
+                ufrag: String::new(),
+                pwd: String::new(),
+            },
             tracks: [Some(track), None],
             cname: "".into(),
         };

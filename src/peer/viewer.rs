@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
 use super::held::Held;
-use super::ice::stun::{self, StunError};
+use super::ice::generations::Generations;
 use super::ice::{Kind, classify};
 use super::outbox::{Notice, Outbox, ViewerSetup};
 use super::paths::{Learnt, Paths};
@@ -33,17 +33,17 @@ pub(super) struct Security {
 pub struct Viewer {
     pub(super) security: Option<Security>,
     pub(super) tracks: [Option<Track>; 2],
-    media_path: Option<Path>,
+    pub(super) media_path: Option<Path>,
     /// The kernel takes segmented sends on the path to it.
     pub segments: bool,
-    paths: Paths,
-    pwd: String,
+    pub(super) paths: Paths,
+    pub(super) generations: Generations,
     cname: Arc<str>,
-    held: Held,
-    heard: Instant,
+    pub(super) held: Held,
+    pub(super) heard: Instant,
     pub(super) feedback: Feedback,
     pub(super) repair: Repair,
-    counters: Arc<Counters>,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Viewer {
@@ -56,7 +56,7 @@ impl Viewer {
             media_path: None,
             segments,
             paths: Paths::default(),
-            pwd: setup.pwd,
+            generations: Generations::new(setup.credentials),
             cname: setup.cname,
             held: Held::default(),
             heard: now,
@@ -97,51 +97,6 @@ impl Viewer {
         }
     }
 
-    /// RFC 8445 §7.3: a check that authenticates makes its address known and is answered.
-    fn stun(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        let request = stun::BindingRequest::parse(bytes).ok();
-        let verdict = request.as_ref().map(|request| request.verify(&self.pwd));
-        let (Some(request), Some(Ok(()) | Err(StunError::UnknownAttribute))) = (request, verdict)
-        else {
-            return self.counters.stun_rejected.inc();
-        };
-        let Some(learnt) = self.paths.checked(path, bytes.len(), now) else {
-            return self.counters.stun_rejected.inc();
-        };
-        self.tell_paths(path, learnt, out);
-        if self.paths.is_proven(&path) || self.security.is_none() {
-            self.heard = now;
-        }
-        let mut answer = Vec::with_capacity(96);
-        let understood = verdict == Some(Ok(())) && !request.controlled;
-        if verdict != Some(Ok(())) {
-            stun::write_unknown(&mut answer, &request, &self.pwd);
-        } else if request.controlled {
-            // RFC 8445 §7.3.1.1: we are lite, so always controlled; a peer that says so too must switch.
-            stun::write_error(
-                &mut answer,
-                &request.transaction,
-                487,
-                "Role Conflict",
-                &self.pwd,
-            );
-        } else {
-            stun::write_success(
-                &mut answer,
-                &request.transaction,
-                path.remote_canonical(),
-                &self.pwd,
-            );
-        }
-        if self.paths.spend(&path, answer.len()) {
-            out.send.push((path, answer));
-        }
-        if understood && self.security.is_none() {
-            out.notices.push(Notice::Checked(path));
-        }
-        self.held.release(&mut self.paths, &self.counters, out);
-    }
-
     fn srtcp(
         &mut self,
         path: Path,
@@ -159,7 +114,8 @@ impl Viewer {
             return self.counters.srtp_rejected.inc();
         }
         self.heard = now;
-        if self.paths.prove(&path, now) {
+        // A packet that was overtaken says where the peer was, not where it is.
+        if security.inbound.rtcp_in_order() && self.paths.prove(&path, now) {
             self.media_path = Some(path);
             out.proven.push(path);
         }
@@ -188,7 +144,7 @@ impl Viewer {
     }
 
     /// Paths differ in our own address as well, datagrams are found by the remote one alone.
-    fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
+    pub(super) fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
         // Again and again until it is proven: others may claim the address meanwhile.
         if learnt.new || !self.paths.is_proven(&path) {
             out.learnt.push(path);

@@ -8,7 +8,10 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::candidates::candidates;
 use super::draw::Drawn;
+use super::ice::Ice;
+use super::whole::whole;
 use super::{Client, Created, SessionError, SessionStats, Shared};
+use crate::config::MissingMedia;
 use crate::events::EventKind;
 use crate::fanout::{NewViewer, ViewerEvent, ViewerHandle, ViewerNumbers};
 use crate::net::Path;
@@ -38,6 +41,8 @@ pub(super) struct Session {
     created: Instant,
     state: AtomicU8,
     numbers: Arc<Mutex<ViewerNumbers>>,
+    pub(super) ice: Mutex<Ice>,
+    pub(super) viewer: OnceLock<ViewerHandle>,
     end_reason: OnceLock<&'static str>,
     end_wanted: Notify,
     alive: watch::Sender<bool>,
@@ -98,6 +103,9 @@ pub(super) fn start(
         return Err(SessionError::Closing);
     }
     let chosen = choose_playback(offer, info.video, info.audio)?;
+    if shared.settings.missing_media == MissingMedia::Refused {
+        whole(offer, &chosen)?;
+    }
     // RFC 8842 §5.3: an offer that is `passive` makes us the client.
     let role = if offer.setup == Setup::Passive {
         Role::Client
@@ -124,6 +132,7 @@ pub(super) fn start(
             cname: &drawn.cname,
             ssrc: (drawn.video.ssrc, drawn.audio.ssrc),
             rtx_ssrc: drawn.rtx_ssrc,
+            inactive: shared.settings.missing_media == MissingMedia::Inactive,
         },
     );
     let session = Arc::new(Session {
@@ -135,11 +144,19 @@ pub(super) fn start(
         created: now,
         state: AtomicU8::new(NEW),
         numbers: Arc::default(),
+        ice: Mutex::new(Ice::new(
+            &credentials.ufrag,
+            (&offer.ufrag, &offer.pwd),
+            &answer,
+            now,
+        )),
+        viewer: OnceLock::new(),
         end_reason: OnceLock::new(),
         end_wanted: Notify::new(),
         alive: watch::Sender::new(true),
     });
-    shared.registry.insert(session.clone())?;
+    let inserted = shared.registry.insert(session.clone());
+    inserted.inspect_err(|_| shared.counters.sessions_refused.inc())?;
     shared.counters.sessions_total.inc();
     let (events, from_shard) = mpsc::channel(EVENTS_MAX);
     let etag = credentials.ufrag.clone();
@@ -148,18 +165,18 @@ pub(super) fn start(
     let codecs = codecs(&info, playing);
     let viewer = shared.fanout.add(NewViewer {
         setup: ViewerSetup {
-            pwd: credentials.pwd,
+            credentials,
             tracks: [
                 drawn.track(Media::Video, codecs[0], &chosen),
                 drawn.track(Media::Audio, codecs[1], &chosen),
             ],
             cname: drawn.cname.as_str().into(),
         },
-        ufrag: credentials.ufrag,
         stream: stream.clone(),
         events,
         numbers: session.numbers.clone(),
     });
+    let _ = session.viewer.set(viewer.clone());
     let task = Task {
         shared: shared.clone(),
         session: session.clone(),
@@ -295,12 +312,15 @@ impl Task {
     fn heard(&mut self, event: ViewerEvent) -> Option<&'static str> {
         match event {
             ViewerEvent::Checked(_) => {
-                let _ = self.session.state.compare_exchange(
+                let first = self.session.state.compare_exchange(
                     NEW,
                     CHECKING,
                     Ordering::Relaxed,
                     Ordering::Relaxed,
                 );
+                if first.is_ok() {
+                    self.shared.registry.checked(&self.session);
+                }
                 if self.role == Role::Client && !self.begun {
                     self.begun = true;
                     self.dtls.handle_timeout(Instant::now());

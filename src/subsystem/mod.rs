@@ -250,6 +250,7 @@ impl Running {
             sessions: sessions.clone(),
             auth: hooks.auth.clone(),
             counters: counters.clone(),
+            rates: Arc::default(),
         };
         let world = Live {
             runtime: runtime.clone(),

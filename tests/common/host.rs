@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use corertc::config::{ProcessSettings, Settings, VideoCodec};
+use corertc::config::{MissingMedia, ProcessSettings, Settings, VideoCodec};
 use corertc::leg::Leg;
 use corertc::rtp::codec::Codec;
 use corertc::subsystem::{Hooks, Subsystem};
@@ -147,5 +147,12 @@ fn defaults() -> Settings {
         whip_direct: false,
         wait_for_stream: Duration::from_secs(10),
         stop_linger: Duration::ZERO,
+        public_url: None,
+        https_only: false,
+        raw_token: false,
+        private_network: false,
+        missing_media: MissingMedia::Rejected,
+        address_rate_max: 0,
+        max_half_open: 256,
     }
 }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use corertc::fanout::{Fanout, NewViewer, ViewerEvent, ViewerHandle, ViewerNumbers};
 use corertc::net::Path;
 use corertc::peer::dtls::{Connection, Event, Identity, Role};
+use corertc::peer::ice::credentials::Credentials;
 use corertc::peer::{RtxSetup, TrackSetup, ViewerSetup};
 use corertc::stream::Stream;
 use tokio::sync::mpsc;
@@ -73,11 +74,13 @@ impl Peer {
         };
         let handle = fanout.add(NewViewer {
             setup: ViewerSetup {
-                pwd: PWD.to_owned(),
+                credentials: Credentials {
+                    ufrag: ufrag.clone(),
+                    pwd: PWD.to_owned(),
+                },
                 tracks: [Some(track), None],
                 cname: "cname".into(),
             },
-            ufrag: ufrag.clone(),
             stream: stream.clone(),
             events: sender,
             numbers: Arc::clone(&numbers),

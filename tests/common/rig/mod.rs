@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use corertc::net::Path;
 use corertc::peer::dtls::{Connection, Event, Identity, Role};
+use corertc::peer::ice::credentials::Credentials;
 use corertc::peer::{Notice, Outbox, TrackSetup, Viewer, ViewerSetup};
 use corertc::rtp::Media;
 use corertc::rtp::codec::Codec;
@@ -104,7 +105,10 @@ impl Rig {
         };
         let counters = Arc::new(Counters::default());
         let setup = ViewerSetup {
-            pwd: PWD.to_owned(),
+            credentials: Credentials {
+                ufrag: UFRAG.to_owned(),
+                pwd: PWD.to_owned(),
+            },
             tracks,
             cname: "cname".into(),
         };
