@@ -102,8 +102,9 @@ check-all: test
 	$(CARGO) test --locked --release -- --ignored
 
 # The contenders side by side; a package of its own, with its own lock.
-bench: needs-build
+bench: needs-test
 	bench/run.sh
+	$(CARGO) bench --locked --bench start
 
 # Writes include/corertc.h anew after a change of the exports.
 header:

@@ -31,6 +31,8 @@ const FLAGS: &[&str] = &[
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
     pub(crate) state: String,
+    /// What making the offer took; the times below count from the POST.
+    pub(crate) offer_ms: f64,
     pub(crate) connected_ms: Option<f64>,
     pub(crate) first_frame_ms: Option<f64>,
     pub(crate) frames_decoded: u64,
