@@ -69,6 +69,16 @@ pub struct Settings {
     pub whip_direct: bool,
     pub wait_for_stream: Duration,
     pub stop_linger: Duration,
+    pub input_transport: InputTransport,
+}
+
+/// How FFmpeg reads an ingest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputTransport {
+    /// SDP and RTP over UDP ports.
+    Udp,
+    /// RTSP over TCP.
+    Rtsp,
 }
 
 /// What FFmpeg encodes video to: `Copy` passes the source's own codec on.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Settings;
+use super::{InputTransport, Settings};
 use super::numbers::*;
 use super::options::Options;
 use crate::error::Error;
@@ -48,11 +48,19 @@ impl Options {
             whip_direct: self.switch(CORERTC_OPT_WHIP_DIRECT)?,
             wait_for_stream: self.milliseconds(CORERTC_OPT_WAIT_FOR_STREAM_MS)?,
             stop_linger: self.milliseconds(CORERTC_OPT_STOP_LINGER_MS)?,
+            input_transport: self.input_transport()?,
         })
     }
 
     fn milliseconds(&self, option: u32) -> Result<Duration, Error> {
         self.number(option).map(Duration::from_millis)
+    }
+
+    fn input_transport(&self) -> Result<InputTransport, Error> {
+        Ok(match self.number(CORERTC_OPT_INPUT_TRANSPORT)? {
+            0 => InputTransport::Udp,
+            _ => InputTransport::Rtsp,
+        })
     }
 
     fn size(&self, option: u32) -> Result<usize, Error> {

@@ -124,5 +124,6 @@ fn defaults() -> Settings {
         whip_direct: false,
         wait_for_stream: Duration::from_secs(10),
         stop_linger: Duration::ZERO,
+        input_transport: corertc::config::InputTransport::Udp,
     }
 }

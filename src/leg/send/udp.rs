@@ -55,7 +55,7 @@ pub struct UdpSender {
 impl UdpSender {
     /// A sender, attached to the point's stream, and the task that must be spawned to run it.
     pub fn new(
-        four: Four,
+        four: Arc<Four>,
         promise: &Promise,
         point: Arc<IngestPoint>,
         numbers: Arc<InputNumbers>,
@@ -147,7 +147,7 @@ pub struct UdpTask {
     inbox: UnboundedReceiver<Command>,
     phase: Phase,
     keyframe_due: Option<Instant>,
-    _four: Four,
+    _four: Arc<Four>,
     /// Dropped last: whoever waits for the stop is told by it.
     goodbye: Option<Goodbye>,
 }
