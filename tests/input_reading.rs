@@ -32,10 +32,16 @@ fn both_media_reach_the_file_in_sync_and_a_stop_ends_ffmpeg_cleanly() {
         assert_eq!(probe.streams, ["h264", "opus"]);
         probe.assert_monotonic();
         let (video, audio) = (probe.duration("video"), probe.duration("audio"));
-        assert!(video > 3.0 && (video - audio).abs() < 0.5, "{form:?}: {video} {audio}");
+        assert!(
+            video > 3.0 && (video - audio).abs() < 0.5,
+            "{form:?}: {video} {audio}"
+        );
         let skews = skews(&file);
         assert!(skews.len() >= 2, "{form:?}: {skews:?}");
-        assert!(skews.iter().all(|it| it.abs() < 0.05), "{form:?}: {skews:?}");
+        assert!(
+            skews.iter().all(|it| it.abs() < 0.05),
+            "{form:?}: {skews:?}"
+        );
         eprintln!("{form:?}: stop {took:?}, video {video} s, audio {audio} s, skews {skews:?}");
     }
 }

@@ -10,7 +10,9 @@ pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
         let word = chunk
             .iter()
             .zip([16, 8, 0])
-            .fold(0_u32, |word, (byte, shift)| word | u32::from(*byte) << shift);
+            .fold(0_u32, |word, (byte, shift)| {
+                word | u32::from(*byte) << shift
+            });
         for (index, shift) in [18, 12, 6, 0].into_iter().enumerate() {
             out.push(if index <= chunk.len() {
                 char::from(ALPHABET[(word >> shift & 63) as usize])
@@ -33,7 +35,10 @@ pub(super) fn decode(text: &str) -> String {
             .take_while(|digit| **digit != b'=')
             .map(|digit| ALPHABET.iter().position(|it| it == digit).unwrap() as u32)
             .collect();
-        let word = digits.iter().zip([18, 12, 6, 0]).fold(0, |w, (d, s)| w | d << s);
+        let word = digits
+            .iter()
+            .zip([18, 12, 6, 0])
+            .fold(0, |w, (d, s)| w | d << s);
         bytes.extend_from_slice(&word.to_be_bytes()[1..digits.len()]);
     }
     String::from_utf8(bytes).unwrap()

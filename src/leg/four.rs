@@ -253,7 +253,9 @@ mod tests {
             let four = ports.reserve_four().unwrap();
             let base = four.port();
             if base.checked_add(len).is_some()
-                && (base..base + len).step_by(4).all(|it| are_free(it).unwrap())
+                && (base..base + len)
+                    .step_by(4)
+                    .all(|it| are_free(it).unwrap())
             {
                 return base;
             }

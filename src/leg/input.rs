@@ -149,7 +149,11 @@ pub(super) fn rtsp_sdp(promise: &Promise, parameters: &str) -> String {
     let mut sdp = head();
     sdp.push_str("a=control:*\r\n");
     for (index, (media, codec, payload_type)) in promise.media().enumerate() {
-        let parameters = if media == Media::Video { parameters } else { "" };
+        let parameters = if media == Media::Video {
+            parameters
+        } else {
+            ""
+        };
         medium(&mut sdp, media, codec, payload_type, 0, parameters);
         let _ = write!(sdp, "a=control:streamid={index}\r\n");
     }
@@ -226,7 +230,10 @@ mod tests {
     #[test]
     fn form_1_is_one_leg_that_describes_four_ports_in_its_address() {
         let leg = sdp_leg(&BOTH, 21_900);
-        assert_eq!((leg.id, leg.kind, leg.rtp_port), ("corertc_input", 3, 21_900));
+        assert_eq!(
+            (leg.id, leg.kind, leg.rtp_port),
+            ("corertc_input", 3, 21_900)
+        );
         assert_eq!((leg.payload_type, leg.clock_rate), (0, 90_000));
         let (_, encoded) = leg.args.last().unwrap().split_once("base64,").unwrap();
         let sdp = base64::decode(encoded);

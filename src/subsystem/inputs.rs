@@ -12,13 +12,13 @@ use crate::config::{InputTransport, ProcessSettings};
 use crate::error::Error;
 use crate::events::Events;
 use crate::fanout::Fanout;
+use crate::leg::Leg;
 use crate::leg::four::Four;
 use crate::leg::input::{self, Promise};
 use crate::leg::ports::Ports;
 use crate::leg::rtsp::{RtspInput, RtspServer};
 use crate::leg::send::udp::UdpSender;
 use crate::leg::send::{InputNumbers, keep};
-use crate::leg::Leg;
 use crate::session::Sessions;
 use crate::stats::Counters;
 use crate::stream::{IngestPoint, Ingests, StreamKey};
@@ -251,11 +251,9 @@ impl Inputs {
                     numbers.clone(),
                     counters,
                 );
-                let (sender, task) = made
-                    .map_err(|error| Error::Io(format!("can't open a UDP socket: {error}")))?;
-                around
-                    .fanout
-                    .spawn_on(key.0, move || Box::pin(task.run()));
+                let (sender, task) =
+                    made.map_err(|error| Error::Io(format!("can't open a UDP socket: {error}")))?;
+                around.fanout.spawn_on(key.0, move || Box::pin(task.run()));
                 (leg, Sender::Udp(sender))
             }
             Place::Rtsp { port, secret } => {

@@ -196,7 +196,14 @@ pub(crate) struct Probe {
 
 pub(crate) fn probe(file: &Path) -> Probe {
     let output = Command::new("ffprobe")
-        .args(["-v", "error", "-of", "json", "-show_packets", "-show_streams"])
+        .args([
+            "-v",
+            "error",
+            "-of",
+            "json",
+            "-show_packets",
+            "-show_streams",
+        ])
         .arg(file)
         .output()
         .expect("ffprobe is installed");
@@ -260,7 +267,9 @@ pub(crate) fn flashes_and_beeps(file: &Path) -> (Vec<f64>, Vec<f64>) {
         text.split(mark)
             .skip(1)
             .filter_map(|it| {
-                let end = it.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(it.len());
+                let end = it
+                    .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+                    .unwrap_or(it.len());
                 it[..end].parse().ok()
             })
             .collect()

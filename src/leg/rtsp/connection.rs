@@ -374,7 +374,9 @@ impl Wire for Interleaved<'_> {
             return;
         }
         frame(self.out, channel, bytes);
-        self.entry.numbers.sent(kind, bytes.len(), &self.entry.counters);
+        self.entry
+            .numbers
+            .sent(kind, bytes.len(), &self.entry.counters);
     }
 }
 

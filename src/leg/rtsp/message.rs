@@ -138,7 +138,10 @@ mod tests {
         let Taken::Request(request, len) = take(input.as_bytes()) else {
             panic!("a request");
         };
-        assert_eq!((request.method.as_str(), request.cseq.as_str()), ("DESCRIBE", "2"));
+        assert_eq!(
+            (request.method.as_str(), request.cseq.as_str()),
+            ("DESCRIBE", "2")
+        );
         assert_eq!(path(&request.uri), "/s/cam");
         assert_eq!(take(&input.as_bytes()[len..]), Taken::Frame(6));
         for cut in 0..DESCRIBE.len() {
@@ -156,7 +159,10 @@ mod tests {
     #[test]
     fn what_is_no_rtsp_or_has_no_end_is_refused() {
         let endless = vec![b'A'; HEAD_MAX];
-        let long = format!("PLAY x RTSP/1.0\r\nContent-Length: {}\r\n\r\n", BODY_MAX + 1);
+        let long = format!(
+            "PLAY x RTSP/1.0\r\nContent-Length: {}\r\n\r\n",
+            BODY_MAX + 1
+        );
         for bad in [
             endless.as_slice(),
             long.as_bytes(),
@@ -174,7 +180,12 @@ mod tests {
     #[test]
     fn a_transport_names_its_channels() {
         assert_eq!(interleaved("RTP/AVP/TCP;unicast;interleaved=2-3"), Some(2));
-        for none in ["RTP/AVP/UDP;unicast;client_port=1-2", "", "RTP/AVP/TCP", "RTP/AVP/TCP;interleaved=255-256"] {
+        for none in [
+            "RTP/AVP/UDP;unicast;client_port=1-2",
+            "",
+            "RTP/AVP/TCP",
+            "RTP/AVP/TCP;interleaved=255-256",
+        ] {
             assert_eq!(interleaved(none), None, "{none}");
         }
     }

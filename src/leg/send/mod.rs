@@ -5,6 +5,7 @@ pub(super) mod queue;
 pub mod udp;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod line_tests;
 
 use std::sync::Weak;

@@ -17,8 +17,8 @@ use crate::rtp::rtcp;
 use crate::stats::Counters;
 use crate::stream::{IngestPoint, Sink};
 
-use super::super::input::Promise;
 use super::super::four::Four;
+use super::super::input::Promise;
 use super::InputNumbers;
 use super::line::{Line, Packet, Wire};
 use super::queue::{Inlet, Outlet, queue};
