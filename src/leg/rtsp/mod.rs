@@ -220,5 +220,6 @@ async fn accept(listener: TcpListener, inputs: Inputs) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 #[path = "rtsp_tests.rs"]
 mod tests;

@@ -366,5 +366,6 @@ fn connect(four: &Four, port: u16) -> io::Result<UdpSocket> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 #[path = "udp_tests.rs"]
 mod tests;
