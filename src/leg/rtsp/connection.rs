@@ -16,10 +16,11 @@ use crate::rtp::Media;
 use crate::stream::{FrameBatch, Sink};
 
 use super::super::input;
-use super::super::send::line::{Line, Packet, Wire, parameters};
+use super::super::send::line::{Line, parameters};
 use super::super::send::queue::{Outlet, queue};
+use super::interleaved::{Interleaved, frame};
 use super::message::{self, Request, Taken};
-use super::{Entry, Inputs, Told};
+use super::{Entry, Inputs, Told, secret_of};
 
 /// A connection that does not come to its point within so long is closed.
 const SETUP_MAX: Duration = Duration::from_secs(10);
@@ -42,6 +43,8 @@ pub(super) struct Connection {
     describe: Option<(String, String)>,
     keyframe_due: Option<Instant>,
     setup_until: Instant,
+    /// The host wants an end: FFmpeg gets one as soon as it plays.
+    leaving: bool,
     session: String,
     playing: bool,
     finished: bool,
@@ -73,6 +76,7 @@ impl Connection {
             describe: None,
             keyframe_due: None,
             setup_until: Instant::now() + SETUP_MAX,
+            leaving: false,
             session: format!("{:08x}", u32::from_be_bytes(random)),
             playing: false,
             finished: false,
@@ -86,19 +90,14 @@ impl Connection {
         let mut chunk = [0_u8; 4096];
         loop {
             let writing = self.written < self.out.len();
-            if self.finished && !writing {
+            if self.finished {
                 break;
             }
             let wants = !writing && (self.playing || self.describe.is_some());
             let tick = Instant::now() + self.tick_after();
             tokio::select! {
                 biased;
-                () = changed(&mut self.told) => {
-                    self.goodbye();
-                    let rest = to.write_all(&self.out[self.written..]);
-                    let _ = tokio::time::timeout(GOODBYE_MAX, rest).await;
-                    break;
-                }
+                () = changed(&mut self.told) => self.leave(),
                 read = from.read(&mut chunk) => match read {
                     Ok(len @ 1..) => {
                         self.input.extend_from_slice(&chunk[..len]);
@@ -115,6 +114,8 @@ impl Connection {
             }
             self.tick();
         }
+        let rest = to.write_all(&self.out[self.written..]);
+        let _ = tokio::time::timeout(GOODBYE_MAX, rest).await;
         let _ = to.shutdown().await;
     }
 
@@ -166,12 +167,10 @@ impl Connection {
 
     /// Whether the path is that of an input, and of the one this connection has begun with.
     fn may(&self, path: &str) -> bool {
-        let Some(entry) = self.inputs.at(path) else {
-            return false;
-        };
-        self.reader
-            .as_ref()
-            .is_none_or(|reader| Arc::ptr_eq(&reader.entry, &entry))
+        match &self.reader {
+            Some(reader) => reader.entry.secret == secret_of(path),
+            None => self.inputs.at(path).is_some(),
+        }
     }
 
     fn options(&mut self, request: &Request) {
@@ -210,11 +209,16 @@ impl Connection {
         let (Some((cseq, uri)), Some(reader)) = (self.describe.take(), &mut self.reader) else {
             return;
         };
-        let sdp = input::rtsp_sdp(&reader.entry.promise, &parameters(first));
         reader.first = Some(first.clone());
-        let headers = format!("Content-Base: {uri}/\r\nContent-Type: application/sdp\r\n");
-        message::respond(&mut self.out, "200 OK", &cseq, &headers, &sdp);
         self.setup_until = Instant::now() + SETUP_MAX;
+        self.describe_as(&parameters(first), &cseq, &uri);
+    }
+
+    fn describe_as(&mut self, parameters: &str, cseq: &str, uri: &str) {
+        let Some(reader) = &self.reader else { return };
+        let sdp = input::rtsp_sdp(&reader.entry.promise, parameters);
+        let headers = format!("Content-Base: {uri}/\r\nContent-Type: application/sdp\r\n");
+        message::respond(&mut self.out, "200 OK", cseq, &headers, &sdp);
     }
 
     fn setup(&mut self, request: &Request) {
@@ -251,6 +255,9 @@ impl Connection {
         self.respond("200 OK", request, "");
         if let Some(first) = first {
             self.send(&first);
+        }
+        if self.leaving {
+            self.leave();
         }
     }
 
@@ -335,11 +342,18 @@ impl Connection {
         })
     }
 
-    /// FFmpeg ends at a closed connection; the goodbyes make it an end of the file and no error.
-    fn goodbye(&mut self) {
+    /// FFmpeg ends at a closed connection; the goodbyes make it an end of the file and no error. One that has still to
+    /// play is let through to there, with a description that nothing stands behind.
+    fn leave(&mut self) {
+        self.leaving = true;
         let Some(reader) = self.reader.as_ref().filter(|_| self.playing) else {
+            if let Some((cseq, uri)) = self.describe.take() {
+                self.describe_as("", &cseq, &uri);
+            }
+            self.setup_until = Instant::now() + GOODBYE_MAX;
             return;
         };
+        self.finished = true;
         for (media, bytes) in reader.line.goodbyes() {
             if let Some(channel) = reader.channels[media as usize] {
                 frame(&mut self.out, channel + 1, &bytes);
@@ -356,38 +370,6 @@ impl Drop for Reader {
         }
         self.entry.was_closed();
     }
-}
-
-struct Interleaved<'a> {
-    out: &'a mut Vec<u8>,
-    channels: [Option<u8>; 2],
-    entry: &'a Entry,
-}
-
-impl Wire for Interleaved<'_> {
-    fn send(&mut self, media: Media, kind: Packet, bytes: &[u8]) {
-        let Some(channel) = self.channels[media as usize] else {
-            return;
-        };
-        if kind == Packet::Rtcp {
-            frame(self.out, channel + 1, bytes);
-            return;
-        }
-        frame(self.out, channel, bytes);
-        self.entry
-            .numbers
-            .sent(kind, bytes.len(), &self.entry.counters);
-    }
-}
-
-/// RFC 2326 §10.12. A packet is shorter than 64 KB: it came in a datagram.
-fn frame(out: &mut Vec<u8>, channel: u8, bytes: &[u8]) {
-    let Ok(len) = u16::try_from(bytes.len()) else {
-        return;
-    };
-    out.extend_from_slice(&[b'$', channel]);
-    out.extend_from_slice(&len.to_be_bytes());
-    out.extend_from_slice(bytes);
 }
 
 /// The next frame; never where there is no queue.

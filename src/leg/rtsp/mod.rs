@@ -3,6 +3,7 @@
 //! Any user of this machine can connect, so that the path of an input is a secret of 128 bits.
 
 mod connection;
+mod interleaved;
 mod message;
 
 use std::collections::HashMap;
@@ -44,6 +45,7 @@ struct Inputs {
 
 /// One input as connections see it.
 struct Entry {
+    secret: String,
     promise: Promise,
     point: Arc<IngestPoint>,
     numbers: Arc<InputNumbers>,
@@ -62,7 +64,6 @@ struct Told {
 
 /// The handle of one input. Dropping it closes its connections, too.
 pub struct RtspInput {
-    secret: String,
     entry: Arc<Entry>,
     inputs: Inputs,
 }
@@ -106,6 +107,7 @@ impl RtspServer {
         counters: Arc<Counters>,
     ) -> RtspInput {
         let entry = Arc::new(Entry {
+            secret: secret.to_owned(),
             promise,
             point,
             numbers,
@@ -116,7 +118,6 @@ impl RtspServer {
         });
         self.inputs.write().insert(secret.to_owned(), entry.clone());
         RtspInput {
-            secret: secret.to_owned(),
             entry,
             inputs: self.inputs.clone(),
         }
@@ -150,10 +151,10 @@ impl RtspInput {
         let mut inputs = self.inputs.write();
         // A successor with the same secret stays.
         if inputs
-            .get(&self.secret)
+            .get(&self.entry.secret)
             .is_some_and(|it| Arc::ptr_eq(it, &self.entry))
         {
-            inputs.remove(&self.secret);
+            inputs.remove(&self.entry.secret);
         }
         drop(inputs);
         self.entry.told.send_modify(|told| told.stopped = true);
@@ -169,12 +170,11 @@ impl Drop for RtspInput {
 impl Inputs {
     /// The input whose secret stands first in `path`.
     fn at(&self, path: &str) -> Option<Arc<Entry>> {
-        let secret = path.strip_prefix('/')?.split('/').next()?;
         // A hash map's comparison tells nothing of a random secret by its time: nobody can choose near misses of a hash.
         self.by_secret
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(secret)
+            .get(secret_of(path))
             .cloned()
     }
 
@@ -183,6 +183,12 @@ impl Inputs {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The first segment of a path.
+fn secret_of(path: &str) -> &str {
+    let path = path.strip_prefix('/').unwrap_or("");
+    path.split('/').next().unwrap_or("")
 }
 
 impl Entry {
