@@ -45,6 +45,8 @@ macro_rules! counters {
 counters! {
     sessions_total: "Sessions created.",
     sessions_failed: "Sessions that ended before they connected.",
+    sessions_refused: "Sessions refused because of a limit.",
+    ice_restarts: "ICE restarts.",
     leg_packets_in: "RTP packets FFmpeg sent to the legs.",
     leg_bytes_in: "Bytes of RTP FFmpeg sent to the legs.",
     leg_wrong_kind: "Leg packets with a payload type that is not the leg's own (wrong kind, or a foreign sender).",
@@ -61,6 +63,7 @@ counters! {
     frames_dropped: "Frames dropped for a viewer: socket or queue full.",
     nack_in: "Packets viewers asked for again (NACK).",
     repaired: "Packets sent again after a NACK.",
+    nack_unrepaired: "Packets asked for again that were not sent: too old, under way already, or more than a viewer may have.",
     pli_in: "Key-frame requests of viewers (PLI and FIR).",
     stun_rejected: "Datagrams refused by ICE: malformed, unknown ufrag, wrong integrity, or an address without a check.",
     dtls_failed: "DTLS hand-shakes that failed (alert, fingerprint mismatch).",
@@ -71,4 +74,7 @@ counters! {
     http_2xx: "HTTP answers with a 2xx status.",
     http_4xx: "HTTP answers with a 4xx status.",
     http_5xx: "HTTP answers with a 5xx status.",
+    http_rate_limited: "Requests refused because of a rate limit.",
+    tls_reloads: "Times a changed certificate was taken into use.",
+    tls_reloads_failed: "Times a changed certificate could not be used; the old one stayed.",
 }

@@ -4,9 +4,12 @@
 //! ([`send`]): for each viewer seal, then one system call for about 16 viewers. A datagram comes in through
 //! [`inbound`], which finds its viewer, on this shard or another. Sessions steer by [`Fanout`].
 
+mod catchup;
 mod inbound;
 mod inbox;
+mod joining;
 mod lanes;
+mod repairs;
 mod send;
 mod shard;
 mod tasks;
@@ -22,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::net::{Demux, Path, Route, bind_group};
 use crate::peer::ViewerSetup;
+use crate::peer::ice::credentials::Credentials;
 use crate::peer::srtp::Keys;
 use crate::runtime;
 use crate::stats::Counters;
@@ -60,6 +64,8 @@ pub struct ViewerNumbers {
     pub loss_percent: Option<f64>,
     /// Round-trip time of its last receiver report.
     pub rtt: Option<Duration>,
+    /// The bandwidth it estimates.
+    pub remb_bps: Option<u64>,
     /// Where media goes.
     pub remote: Option<SocketAddr>,
 }
@@ -68,8 +74,6 @@ pub struct ViewerNumbers {
 pub struct NewViewer {
     /// The peer.
     pub setup: ViewerSetup,
-    /// Our ufrag, by which its first check is found.
-    pub ufrag: String,
     /// What it plays.
     pub stream: Arc<Stream>,
     /// The session's queue. A full one loses DTLS datagrams, which DTLS repairs.
@@ -84,8 +88,10 @@ enum Command {
     Add(u64, Box<NewViewer>),
     Transmit(u64, Option<Path>, Vec<u8>),
     Connect(u64, Box<Keys>, Path),
+    RestartIce(u64, Credentials, oneshot::Sender<()>),
     Remove(u64, Vec<Vec<u8>>, oneshot::Sender<()>),
-    Datagram(u64, Path, Vec<u8>),
+    /// Key, path, bytes, and whether these raise what the address may get.
+    Datagram(u64, Path, Vec<u8>, bool),
     Spawn(Task),
     Stop,
 }
@@ -176,7 +182,7 @@ impl Fanout {
             shard: (key % self.inner.shards.len() as u64) as usize,
             key,
         };
-        let ufrag = viewer.ufrag.clone();
+        let ufrag = viewer.setup.credentials.ufrag.clone();
         let handle = ViewerHandle {
             fanout: self.clone(),
             route,
@@ -231,7 +237,7 @@ pub struct ViewerHandle {
 }
 
 impl ViewerHandle {
-    /// A DTLS datagram to send, to `path` or wherever it was checked last.
+    /// A DTLS datagram to send, to `path` or as [`crate::peer::Viewer::transmit`] says.
     pub fn transmit(&self, path: Option<Path>, datagram: Vec<u8>) {
         self.tell(Command::Transmit(self.route.key, path, datagram));
     }
@@ -239,6 +245,17 @@ impl ViewerHandle {
     /// The hand-shake ended with a datagram from `path`: media flows.
     pub fn connect(&self, keys: Keys, path: Path) {
         self.tell(Command::Connect(self.route.key, Box::new(keys), path));
+    }
+
+    /// An ICE restart: checks under these credentials are the viewer's as well (RFC 8445 §9). Resolves when they are
+    /// answered.
+    pub fn restart_ice(&self, credentials: Credentials) -> impl Future<Output = ()> + use<> {
+        let (done, restarted) = oneshot::channel();
+        self.tell(Command::RestartIce(self.route.key, credentials, done));
+        async {
+            // A shard that has ended holds no viewer any more.
+            let _ = restarted.await;
+        }
     }
 
     /// Says goodbye (RTCP BYE), then `last_words` (DTLS), and forgets the viewer. Resolves when that was done.

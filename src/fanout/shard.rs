@@ -8,11 +8,15 @@ use std::time::{Duration, Instant, SystemTime};
 use slab::Slab;
 use tokio::sync::mpsc;
 
+use super::catchup::Start;
 use super::inbox::Inbox;
+use super::joining::Joining;
 use super::lanes::Lanes;
+use super::repairs::Repairs;
 use super::send::Outlet;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route};
+use crate::peer::ice::credentials::Credentials;
 use crate::peer::{Notice, Outbox, Viewer};
 use crate::stats::Counters;
 use crate::stream::{FrameBatch, Sink, Stream, StreamKey};
@@ -35,8 +39,10 @@ pub(super) struct Plan {
 pub(super) struct Entry {
     pub(super) viewer: Viewer,
     pub(super) key: u64,
-    ufrag: String,
-    stream: StreamKey,
+    pub(super) stream: StreamKey,
+    pub(super) start: Start,
+    /// Packets that wait to be sent to it again.
+    pub(super) repairs: usize,
     events: mpsc::Sender<ViewerEvent>,
     numbers: Arc<std::sync::Mutex<ViewerNumbers>>,
     /// Per medium: it gets the rest of the frame being sent.
@@ -64,11 +70,13 @@ pub(super) struct Shard {
     idle_timeout: Duration,
     pub(super) counters: Arc<Counters>,
     pub(super) viewers: Slab<Entry>,
-    by_key: HashMap<u64, usize>,
+    pub(super) by_key: HashMap<u64, usize>,
     pub(super) streams: HashMap<StreamKey, Playing>,
     pub(super) inbox: Arc<Inbox>,
     taken: VecDeque<(StreamKey, Arc<FrameBatch>)>,
     pub(super) lanes: Lanes,
+    pub(super) joining: Joining,
+    pub(super) repairs: Repairs,
     pub(super) outlet: Outlet,
     outbox: Outbox,
 }
@@ -89,6 +97,8 @@ impl Shard {
             streams: HashMap::new(),
             taken: VecDeque::new(),
             lanes: Lanes::default(),
+            joining: Joining::default(),
+            repairs: Repairs::default(),
             outlet: Outlet::default(),
             outbox: Outbox::default(),
         }
@@ -99,8 +109,9 @@ impl Shard {
         let index = self.viewers.insert(Entry {
             viewer: Viewer::new(new.setup, self.gso, self.counters.clone(), now),
             key,
-            ufrag: new.ufrag,
             stream: stream_key,
+            start: Start::default(),
+            repairs: 0,
             events: new.events,
             numbers: new.numbers,
             in_frame: [false; 2],
@@ -127,6 +138,7 @@ impl Shard {
         let Some(index) = self.by_key.remove(&key) else {
             return;
         };
+        self.joining.remove(key);
         let viewer = &mut self.viewers[index].viewer;
         viewer.goodbye(&mut self.outbox);
         for datagram in last_words {
@@ -135,7 +147,9 @@ impl Shard {
         self.work_off(index);
         self.publish(index);
         let entry = self.viewers.remove(index);
-        self.demux.remove_ufrag(&entry.ufrag);
+        for ufrag in entry.viewer.ufrags() {
+            self.demux.remove_ufrag(ufrag);
+        }
         let route = Route {
             shard: self.index,
             key,
@@ -170,6 +184,16 @@ impl Shard {
         self.work_off(index);
     }
 
+    /// A viewer's checks may be signed with these credentials, too.
+    pub(super) fn restart_ice(&mut self, key: u64, credentials: Credentials) {
+        if self.by_key.contains_key(&key) {
+            let shard = self.index;
+            self.demux
+                .add_ufrag(&credentials.ufrag, Route { shard, key });
+            self.with_viewer(key, |viewer, out| viewer.restart_ice(credentials, out));
+        }
+    }
+
     /// The keys could not be used: the session ends.
     pub(super) fn refuse(&self, key: u64, why: String) {
         if let Some(index) = self.by_key.get(&key) {
@@ -189,27 +213,34 @@ impl Shard {
         for path in self.outbox.learnt.drain(..) {
             self.demux.add_address(path.socket, path.remote, route);
         }
+        for path in self.outbox.proven.drain(..) {
+            self.demux.prove_address(path.socket, path.remote, route);
+        }
         for path in self.outbox.forgotten.drain(..) {
             self.demux.remove_address(path.socket, path.remote, route);
+        }
+        for ufrag in self.outbox.retired.drain(..) {
+            self.demux.remove_ufrag(&ufrag);
         }
         for (path, bytes) in self.outbox.send.drain(..) {
             self.outlet.send_now(&self.sockets, &path, &bytes);
         }
-        for notice in self.outbox.notices.drain(..) {
+        for notice in std::mem::take(&mut self.outbox.notices) {
             let event = match notice {
                 Notice::Checked(path) => ViewerEvent::Checked(path),
                 Notice::Dtls(path, datagram) => ViewerEvent::Dtls(path, datagram),
                 Notice::Left => ViewerEvent::Left,
                 Notice::KeyframeWanted => {
-                    if let Some(playing) = self.streams.get(&entry.stream) {
-                        playing.stream.want_keyframe(Instant::now());
-                    }
+                    self.keyframe_wanted(index, Instant::now());
                     continue;
                 }
-                Notice::Missing(..) => continue,
+                Notice::Missing(media, missing) => {
+                    self.missing(index, media, &missing);
+                    continue;
+                }
             };
             let dtls = matches!(event, ViewerEvent::Dtls(..));
-            if entry.events.try_send(event).is_err() && dtls {
+            if self.viewers[index].events.try_send(event).is_err() && dtls {
                 self.counters.dtls_dropped.inc();
             }
         }
@@ -279,6 +310,7 @@ impl Shard {
             frames_dropped: entry.frames_dropped,
             loss_percent: feedback.loss_percent(),
             rtt: feedback.rtt(),
+            remb_bps: feedback.remb_bps(),
             remote: entry
                 .viewer
                 .media_path()

@@ -74,18 +74,24 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
                 });
                 if let Some(error) = refused {
                     shard.refuse(key, error.to_string());
+                } else {
+                    shard.connected(key, now);
                 }
+            }
+            Command::RestartIce(key, credentials, done) => {
+                shard.restart_ice(key, credentials);
+                let _ = done.send(());
             }
             Command::Remove(key, last_words, done) => {
                 shard.remove(key, last_words);
                 // Nobody waits any more: fine.
                 let _ = done.send(());
             }
-            Command::Datagram(key, path, bytes) => {
+            Command::Datagram(key, path, bytes, credit) => {
                 shard.peers[index].taken();
                 let wall = SystemTime::now();
                 shard.with_viewer(key, |viewer, out| {
-                    viewer.datagram(path, &bytes, now, wall, out)
+                    viewer.datagram(path, &bytes, credit, now, wall, out)
                 });
             }
             Command::Spawn(make) => {
@@ -134,7 +140,7 @@ async fn media(shard: Shared) {
                 };
                 shard.send_round(&round, now);
             }
-            shard.lanes.next_due()
+            shard.after_live(Instant::now())
         };
         match next_due {
             Some(due) if due <= Instant::now() => yield_now().await,
@@ -146,6 +152,22 @@ async fn media(shard: Shared) {
             }
             None => inbox.filled().await,
         }
+    }
+}
+
+impl Shard {
+    /// What has to wait for live frames: repairs, then viewers that catch up. Gives the time of what comes next.
+    fn after_live(&mut self, now: Instant) -> Option<Instant> {
+        let live_due = self.lanes.next_due();
+        if live_due.is_some_and(|due| due <= now) {
+            return live_due;
+        }
+        self.repair_some(now);
+        self.catch_up_some(now, SystemTime::now());
+        if !self.repairs.is_empty() {
+            return Some(now);
+        }
+        live_due.into_iter().chain(self.joining.next_due()).min()
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) fn page(
 
 fn list(signal: &Signal, request: &Request<Bytes>) -> Response<Bytes> {
     let query = request.uri().query().unwrap_or("");
-    if !auth::may_play(signal, &auth::token(request)) {
+    if !auth::may_play(signal, &auth::token(request, signal.settings.raw_token)) {
         let rows = "<li class=\"none\">This server needs a token: add <code>?token=…</code> to the address.</li>";
         let html = fill(LIST, &[("{{rows}}", rows)]);
         return file(

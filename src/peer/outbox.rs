@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::ice::credentials::Credentials;
 use super::track::TrackSetup;
 use crate::net::Path;
 use crate::rtp::Media;
 
 /// What a new viewer is made of.
 pub struct ViewerSetup {
-    /// Our ICE password for this session: what its checks are signed with.
-    pub pwd: String,
+    /// Our ICE credentials for this session: what its checks are signed with.
+    pub credentials: Credentials,
     /// The tracks of the answer, video first.
     pub tracks: [Option<TrackSetup>; 2],
     /// The CNAME common to both tracks, so that they are played in sync (RFC 3550 §6.5.1).
@@ -23,10 +24,14 @@ pub struct Outbox {
     pub send: Vec<(Path, Vec<u8>)>,
     /// For the session and the stream.
     pub notices: Vec<Notice>,
-    /// Paths from which this viewer must be found from now on.
+    /// Paths from which this viewer must be found from now on (again, where it is found there already).
     pub learnt: Vec<Path>,
+    /// Paths at which it has authenticated: what comes from there is most likely its own.
+    pub proven: Vec<Path>,
     /// Paths it has left.
     pub forgotten: Vec<Path>,
+    /// Ufrags it is not found by any more.
+    pub retired: Vec<String>,
 }
 
 /// News of a viewer.

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
-use super::ice::stun::{self, StunError};
+use super::held::Held;
+use super::ice::generations::Generations;
 use super::ice::{Kind, classify};
 use super::outbox::{Notice, Outbox, ViewerSetup};
-use super::paths::Paths;
+use super::paths::{Learnt, Paths};
+use super::repair::Repair;
 use super::srtp::{Inbound, Keys, Outbound, SrtpError};
 use super::track::Track;
 use crate::net::Path;
@@ -19,30 +21,29 @@ use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
 
-/// DTLS datagrams that wait for the address to send more before it may get them.
-const HELD_MAX: usize = 8;
 /// Longest SRTCP packet read; longer ones are no feedback.
 const RTCP_MAX: usize = 1500;
 
-struct Security {
-    outbound: Outbound,
-    inbound: Inbound,
+pub(super) struct Security {
+    pub(super) outbound: Outbound,
+    pub(super) inbound: Inbound,
 }
 
 /// The state of one viewer.
 pub struct Viewer {
-    security: Option<Security>,
-    tracks: [Option<Track>; 2],
-    media_path: Option<Path>,
+    pub(super) security: Option<Security>,
+    pub(super) tracks: [Option<Track>; 2],
+    pub(super) media_path: Option<Path>,
     /// The kernel takes segmented sends on the path to it.
     pub segments: bool,
-    paths: Paths,
-    pwd: String,
+    pub(super) paths: Paths,
+    pub(super) generations: Generations,
     cname: Arc<str>,
-    held: Vec<(Path, Vec<u8>)>,
-    heard: Instant,
-    feedback: Feedback,
-    counters: Arc<Counters>,
+    pub(super) held: Held,
+    pub(super) heard: Instant,
+    pub(super) feedback: Feedback,
+    pub(super) repair: Repair,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Viewer {
@@ -55,94 +56,45 @@ impl Viewer {
             media_path: None,
             segments,
             paths: Paths::default(),
-            pwd: setup.pwd,
+            generations: Generations::new(setup.credentials),
             cname: setup.cname,
-            held: Vec::new(),
+            held: Held::default(),
             heard: now,
             feedback: Feedback::default(),
+            repair: Repair::default(),
             counters,
         }
     }
 
-    /// A datagram that may be this viewer's.
+    /// A datagram that may be this viewer's. `credit`: its bytes raise what its address may get; of the viewers that
+    /// may be meant one alone has that credit, so that they don't send three times the bytes each.
     pub fn datagram(
         &mut self,
         path: Path,
         bytes: &[u8],
+        credit: bool,
         now: Instant,
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        match classify(bytes) {
+        let kind = classify(bytes);
+        // A check is for one viewer alone, and credits itself.
+        let earned = if credit { bytes.len() } else { 0 };
+        let known = kind != Kind::Stun && self.paths.received(&path, earned);
+        match kind {
             Kind::Stun => self.stun(path, bytes, now, out),
-            Kind::Dtls => self.dtls(path, bytes, out),
+            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
+            Kind::Dtls if !known => self.counters.stun_rejected.inc(),
+            Kind::Dtls => {
+                out.notices.push(Notice::Dtls(path, bytes.to_vec()));
+                self.held.release(&mut self.paths, &self.counters, out);
+            }
+            Kind::Rtcp if !known => self.counters.srtp_rejected.inc(),
             Kind::Rtcp => self.srtcp(path, bytes, now, wall, out),
             // A viewer sends no media; nothing here could use it.
             Kind::Rtp => self.counters.srtp_rejected.inc(),
             Kind::Unknown => self.counters.datagrams_unknown.inc(),
         }
-    }
-
-    /// RFC 8445 §7.3: a check that authenticates makes its address known and is answered.
-    fn stun(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        let request = stun::BindingRequest::parse(bytes).ok();
-        let verdict = request.as_ref().map(|request| request.verify(&self.pwd));
-        let (Some(request), Some(Ok(()) | Err(StunError::UnknownAttribute))) = (request, verdict)
-        else {
-            return self.counters.stun_rejected.inc();
-        };
-        let Some(learnt) = self.paths.checked(path, bytes.len(), now) else {
-            return self.counters.stun_rejected.inc();
-        };
-        if learnt.new {
-            out.learnt.push(path);
-        }
-        if let Some(forgotten) = learnt.forgotten {
-            if self.media_path == Some(forgotten) {
-                self.media_path = self.paths.selected().copied();
-            }
-            out.forgotten.push(forgotten);
-        }
-        if self.paths.is_proven(&path) || self.security.is_none() {
-            self.heard = now;
-        }
-        let mut answer = Vec::with_capacity(96);
-        let understood = verdict == Some(Ok(())) && !request.controlled;
-        if verdict != Some(Ok(())) {
-            stun::write_unknown(&mut answer, &request, &self.pwd);
-        } else if request.controlled {
-            // RFC 8445 §7.3.1.1: we are lite, so always controlled; a peer that says so too must switch.
-            stun::write_error(
-                &mut answer,
-                &request.transaction,
-                487,
-                "Role Conflict",
-                &self.pwd,
-            );
-        } else {
-            stun::write_success(
-                &mut answer,
-                &request.transaction,
-                path.remote_canonical(),
-                &self.pwd,
-            );
-        }
-        if self.paths.spend(&path, answer.len()) {
-            out.send.push((path, answer));
-        }
-        if understood && self.security.is_none() {
-            out.notices.push(Notice::Checked(path));
-        }
-        self.release_held(out);
-    }
-
-    fn dtls(&mut self, path: Path, bytes: &[u8], out: &mut Outbox) {
-        if !self.paths.received(&path, bytes.len()) {
-            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
-            return self.counters.stun_rejected.inc();
-        }
-        out.notices.push(Notice::Dtls(path, bytes.to_vec()));
-        self.release_held(out);
     }
 
     fn srtcp(
@@ -153,12 +105,8 @@ impl Viewer {
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        let known = self.paths.received(&path, bytes.len());
-        let Some(security) = self
-            .security
-            .as_mut()
-            .filter(|_| known && bytes.len() <= RTCP_MAX)
-        else {
+        let readable = bytes.len() <= RTCP_MAX;
+        let Some(security) = self.security.as_mut().filter(|_| readable) else {
             return self.counters.srtp_rejected.inc();
         };
         let mut packet = bytes.to_vec();
@@ -166,8 +114,10 @@ impl Viewer {
             return self.counters.srtp_rejected.inc();
         }
         self.heard = now;
-        if self.paths.prove(&path, now) {
+        // A packet that was overtaken says where the peer was, not where it is.
+        if security.inbound.rtcp_in_order() && self.paths.prove(&path, now) {
             self.media_path = Some(path);
+            out.proven.push(path);
         }
         let ssrcs = [self.ssrc(Media::Video), self.ssrc(Media::Audio)];
         let mut news = News::default();
@@ -193,36 +143,29 @@ impl Viewer {
         }
     }
 
-    /// DTLS has something to say to `path` (None: wherever a check came from last). What the address may not get yet
-    /// waits until it sent more.
-    pub fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
-        let Some(path) = path
-            .or(self.media_path)
-            .or_else(|| self.paths.latest().copied())
-        else {
-            return self.counters.dtls_dropped.inc();
-        };
-        if self.held.is_empty() && self.paths.spend(&path, bytes.len()) {
-            out.send.push((path, bytes));
-        } else if self.held.len() < HELD_MAX {
-            self.held.push((path, bytes));
-        } else {
-            self.counters.dtls_dropped.inc();
+    /// Paths differ in our own address as well, datagrams are found by the remote one alone.
+    pub(super) fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
+        // Again and again until it is proven: others may claim the address meanwhile.
+        if learnt.new || !self.paths.is_proven(&path) {
+            out.learnt.push(path);
         }
+        out.forgotten.extend(learnt.forgotten.filter(|forgotten| {
+            let at = |path: &Path| (path.socket, path.remote);
+            self.paths.all().all(|known| at(known) != at(forgotten))
+        }));
     }
 
-    fn release_held(&mut self, out: &mut Outbox) {
-        while let Some((path, bytes)) = self.held.first() {
-            let known = self.paths.all().any(|known| known == path);
-            if known && !self.paths.spend(path, bytes.len()) {
-                return;
-            }
-            let (path, bytes) = self.held.remove(0);
-            if known {
-                out.send.push((path, bytes));
-            } else {
-                self.counters.dtls_dropped.inc();
-            }
+    /// DTLS has something to say to `path`. None: to where media goes, and during the hand-shake to every checked
+    /// address, since it isn't known which of them leads to the client. What an address may not get yet waits until it
+    /// sent more.
+    pub fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
+        let Self { held, paths, .. } = self;
+        if let Some(path) = path.or(self.media_path) {
+            return held.send(paths, path, bytes, &self.counters, out);
+        }
+        let checked: Vec<Path> = paths.all().copied().collect();
+        for path in checked {
+            held.send(paths, path, bytes.clone(), &self.counters, out);
         }
     }
 
@@ -239,13 +182,16 @@ impl Viewer {
             inbound: Inbound::new(keys)?,
         });
         self.heard = now;
-        self.paths.prove(&path, now);
-        self.media_path = self
-            .paths
-            .selected()
-            .or_else(|| self.paths.latest())
-            .copied();
-        self.release_held(out);
+        if !self.paths.prove(&path, now) {
+            // Checks from elsewhere have pushed it out since its last datagram came; none of theirs is proven.
+            if let Some(learnt) = self.paths.checked(path, 0, now) {
+                self.tell_paths(path, learnt, out);
+            }
+            self.paths.prove(&path, now);
+        }
+        out.proven.push(path);
+        self.media_path = self.paths.selected().copied();
+        self.held.release(&mut self.paths, &self.counters, out);
         Ok(())
     }
 
@@ -256,10 +202,17 @@ impl Viewer {
         self.media_path.as_ref().filter(|_| self.security.is_some())
     }
 
-    /// A frame whose first packet is the stream's `first_seq` comes next: shall it be sealed for this viewer?
-    /// Video begins with a key frame; a frame of another codec than was answered is never its.
+    /// A frame of `packets` packets, the first of them the stream's `first_seq`, comes next: shall it be sealed for
+    /// this viewer? Video begins with a key frame; a frame of another codec than was answered is never its.
     #[inline]
-    pub fn begin(&mut self, media: Media, codec: Codec, first_seq: u64, keyframe: bool) -> bool {
+    pub fn begin(
+        &mut self,
+        media: Media,
+        codec: Codec,
+        first_seq: u64,
+        packets: usize,
+        keyframe: bool,
+    ) -> bool {
         let Some(track) = self.tracks[media as usize].as_mut() else {
             return false;
         };
@@ -272,6 +225,7 @@ impl Viewer {
             }
             track.start(first_seq);
         }
+        track.reach(first_seq + packets as u64);
         true
     }
 

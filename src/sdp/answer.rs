@@ -3,20 +3,14 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use super::missing;
 use super::offer::{MediaOffer, Offer, Setup};
 use crate::rtp::Media;
 
 pub use super::choose::choose_playback;
 
-/// Whether lost packets can be asked for (RFC 4585 generic NACK) and come as RTX (RFC 4588). The one switch for both.
-pub const REPAIR: bool = false;
-
 /// The feedback this server really answers; the answer holds what the offer has of it (P095).
-const FEEDBACK: &[&str] = if REPAIR {
-    &["nack", "nack pli", "ccm fir"]
-} else {
-    &["nack pli", "ccm fir"]
-};
+const FEEDBACK: &[&str] = &["nack", "nack pli", "ccm fir", "goog-remb"];
 
 /// FFmpeg reads answers of at most 8191 bytes (P090, C024).
 const ANSWER_MAX: usize = 8191;
@@ -32,7 +26,7 @@ pub struct MediaAnswer {
     pub payload_type: u8,
     /// The `a=fmtp` parameters to answer, empty where none.
     pub fmtp: String,
-    /// RTX payload type, where offered for it and [`REPAIR`] is on.
+    /// RTX payload type, where offered for it (RFC 4588); video only.
     pub rtx: Option<u8>,
 }
 
@@ -57,6 +51,8 @@ pub struct AnswerParams<'a> {
     pub ssrc: (u32, u32),
     /// RTX SSRC of video, used where RTX was negotiated.
     pub rtx_ssrc: u32,
+    /// Media the stream lacks are answered inactive, not rejected (P086).
+    pub inactive: bool,
 }
 
 /// Writes the answer; m-sections not in `chosen` are rejected with port 0 (C079: works everywhere). The same arguments
@@ -88,10 +84,15 @@ fn write_with(
     out.line(format_args!("t=0 0"));
     if offer.bundle.is_some() {
         // RFC 9143 §7.3.2: a rejected section leaves the group.
-        let mids: Vec<&str> = chosen
+        let mids: Vec<&str> = offer
+            .media
             .iter()
-            .filter_map(|media| offer.media.get(media.index))
-            .map(|section| section.mid.as_str())
+            .enumerate()
+            .filter(|(index, section)| {
+                chosen.iter().any(|media| media.index == *index)
+                    || (params.inactive && missing::stands(section))
+            })
+            .map(|(_, section)| section.mid.as_str())
             .collect();
         out.line(format_args!("a=group:BUNDLE {}", mids.join(" ")));
     }
@@ -105,6 +106,12 @@ fn write_with(
                 accepted(&mut out, offer, section, media, params);
                 if std::mem::take(&mut first) {
                     // RFC 9143 §7.1.3: the transport's attributes in the tagged section speak for the whole bundle.
+                    write_candidates(&mut out, candidates);
+                }
+            }
+            None if params.inactive && missing::stands(section) => {
+                missing::write(&mut out, section, |out| transport(out, offer, params));
+                if std::mem::take(&mut first) {
                     write_candidates(&mut out, candidates);
                 }
             }
@@ -136,19 +143,7 @@ fn accepted(
     if section.reduced_size {
         out.line(format_args!("a=rtcp-rsize"));
     }
-    // P091: some peers look for the transport's attributes at media level only.
-    out.line(format_args!("a=ice-ufrag:{}", params.ufrag));
-    out.line(format_args!("a=ice-pwd:{}", params.pwd));
-    out.line(format_args!(
-        "a=fingerprint:sha-256 {}",
-        colons(&params.fingerprint)
-    ));
-    // P088: passive wherever the client lets us, active only for an offer of passive (FFmpeg, C020).
-    let setup = match offer.setup {
-        Setup::Active | Setup::ActPass => "passive",
-        Setup::Passive => "active",
-    };
-    out.line(format_args!("a=setup:{setup}"));
+    transport(out, offer, params);
     codec(out, section, media);
     let ssrc = match media.media {
         Media::Video => params.ssrc.0,
@@ -166,6 +161,22 @@ fn accepted(
             params.rtx_ssrc, params.cname
         ));
     }
+}
+
+fn transport(out: &mut Lines, offer: &Offer, params: &AnswerParams<'_>) {
+    // P091: some peers look for the transport's attributes at media level only.
+    out.line(format_args!("a=ice-ufrag:{}", params.ufrag));
+    out.line(format_args!("a=ice-pwd:{}", params.pwd));
+    out.line(format_args!(
+        "a=fingerprint:sha-256 {}",
+        colons(&params.fingerprint)
+    ));
+    // P088: passive wherever the client lets us, active only for an offer of passive (FFmpeg, C020).
+    let setup = match offer.setup {
+        Setup::Active | Setup::ActPass => "passive",
+        Setup::Passive => "active",
+    };
+    out.line(format_args!("a=setup:{setup}"));
 }
 
 fn codec(out: &mut Lines, section: &MediaOffer, media: &MediaAnswer) {
@@ -213,7 +224,7 @@ fn rejected(out: &mut Lines, section: &MediaOffer) {
     out.line(format_args!("a=inactive"));
 }
 
-fn mid(out: &mut Lines, section: &MediaOffer) {
+pub(super) fn mid(out: &mut Lines, section: &MediaOffer) {
     if !section.mid.is_empty() {
         out.line(format_args!("a=mid:{}", section.mid));
     }
@@ -242,10 +253,10 @@ fn colons(digest: &[u8]) -> String {
 }
 
 /// Lines that end in CRLF, the last one too (P016).
-struct Lines(String);
+pub(super) struct Lines(String);
 
 impl Lines {
-    fn line(&mut self, text: std::fmt::Arguments<'_>) {
+    pub(super) fn line(&mut self, text: std::fmt::Arguments<'_>) {
         // Writing to a String can't fail.
         let _ = self.0.write_fmt(text);
         self.0.push_str("\r\n");

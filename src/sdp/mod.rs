@@ -2,9 +2,13 @@
 
 pub mod answer;
 mod choose;
+mod fit;
+pub mod fragment;
 mod h264;
+mod missing;
 pub mod offer;
 mod section;
 
 pub use answer::{AnswerParams, MediaAnswer, choose_playback, write_answer};
+pub use fragment::{Fragment, restart_fragment};
 pub use offer::{CodecOffer, Direction, MediaOffer, Offer, SdpError, Setup};

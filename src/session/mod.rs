@@ -3,10 +3,13 @@
 //! A POST comes from `signal` to [`Sessions::play`], which answers the offer and starts the session's task
 //! ([`viewer`]). The task drives DTLS and ends the session; media never passes here.
 
+pub(crate) mod allowance;
 mod candidates;
 mod draw;
+mod ice;
 mod registry;
 mod viewer;
+mod whole;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,11 +20,13 @@ use crate::config::Settings;
 use crate::events::Events;
 use crate::fanout::Fanout;
 use crate::peer::dtls::Identity;
+use crate::sdp::Fragment;
 use crate::sdp::offer::{Offer, SdpError};
 use crate::stats::Counters;
 use crate::stream::{Stream, StreamKey};
 
-use registry::Registry;
+pub use ice::{IfMatch, PatchError, Patched};
+use registry::{Limits, Registry};
 
 /// Why a session could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +97,8 @@ pub struct SessionStats {
     /// Fraction lost of the last receiver report, percent.
     pub loss_percent: Option<f64>,
     pub rtt_ms: Option<f64>,
+    /// The bandwidth the viewer estimates (REMB).
+    pub remb_bps: Option<u64>,
     pub seconds: f64,
 }
 
@@ -123,7 +130,11 @@ impl Sessions {
         counters: Arc<Counters>,
         events: Events,
     ) -> Self {
-        let registry = Registry::new(settings.max_sessions, settings.max_viewers_per_stream);
+        let registry = Registry::new(Limits {
+            sessions: settings.max_sessions,
+            per_stream: settings.max_viewers_per_stream,
+            half_open: settings.max_half_open,
+        });
         Self {
             inner: Arc::new(Shared {
                 runtime,
@@ -161,6 +172,23 @@ impl Sessions {
         session.end("deleted");
         session.ended().await;
         true
+    }
+
+    /// Trickle or ICE restart (RFC 9725 §4.3), under ETAG_STRICT's policy. What is refused changes nothing (P073).
+    pub async fn patch(
+        &self,
+        secret: &str,
+        fragment: &Fragment,
+        if_match: &IfMatch,
+    ) -> Result<Patched, PatchError> {
+        let session = self.inner.registry.find(secret).ok_or(PatchError::Gone)?;
+        let strict = self.inner.settings.etag_strict;
+        let (patched, restarted) = session.patch(fragment, if_match, strict, Instant::now())?;
+        if let Some(restarted) = restarted {
+            self.inner.counters.ice_restarts.inc();
+            restarted.await;
+        }
+        Ok(patched)
     }
 
     /// Ends a session by its public id (kick). False where there is none.

@@ -8,7 +8,10 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::candidates::candidates;
 use super::draw::Drawn;
+use super::ice::Ice;
+use super::whole::whole;
 use super::{Client, Created, SessionError, SessionStats, Shared};
+use crate::config::MissingMedia;
 use crate::events::EventKind;
 use crate::fanout::{NewViewer, ViewerEvent, ViewerHandle, ViewerNumbers};
 use crate::net::Path;
@@ -38,6 +41,8 @@ pub(super) struct Session {
     created: Instant,
     state: AtomicU8,
     numbers: Arc<Mutex<ViewerNumbers>>,
+    pub(super) ice: Mutex<Ice>,
+    pub(super) viewer: OnceLock<ViewerHandle>,
     end_reason: OnceLock<&'static str>,
     end_wanted: Notify,
     alive: watch::Sender<bool>,
@@ -72,6 +77,7 @@ impl Session {
             frames_dropped: numbers.frames_dropped,
             loss_percent: numbers.loss_percent,
             rtt_ms: numbers.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+            remb_bps: numbers.remb_bps,
             seconds: self.created.elapsed().as_secs_f64(),
         }
     }
@@ -97,6 +103,9 @@ pub(super) fn start(
         return Err(SessionError::Closing);
     }
     let chosen = choose_playback(offer, info.video, info.audio)?;
+    if shared.settings.missing_media == MissingMedia::Refused {
+        whole(offer, &chosen)?;
+    }
     // RFC 8842 §5.3: an offer that is `passive` makes us the client.
     let role = if offer.setup == Setup::Passive {
         Role::Client
@@ -123,6 +132,7 @@ pub(super) fn start(
             cname: &drawn.cname,
             ssrc: (drawn.video.ssrc, drawn.audio.ssrc),
             rtx_ssrc: drawn.rtx_ssrc,
+            inactive: shared.settings.missing_media == MissingMedia::Inactive,
         },
     );
     let session = Arc::new(Session {
@@ -134,11 +144,19 @@ pub(super) fn start(
         created: now,
         state: AtomicU8::new(NEW),
         numbers: Arc::default(),
+        ice: Mutex::new(Ice::new(
+            &credentials.ufrag,
+            (&offer.ufrag, &offer.pwd),
+            &answer,
+            now,
+        )),
+        viewer: OnceLock::new(),
         end_reason: OnceLock::new(),
         end_wanted: Notify::new(),
         alive: watch::Sender::new(true),
     });
-    shared.registry.insert(session.clone())?;
+    let inserted = shared.registry.insert(session.clone());
+    inserted.inspect_err(|_| shared.counters.sessions_refused.inc())?;
     shared.counters.sessions_total.inc();
     let (events, from_shard) = mpsc::channel(EVENTS_MAX);
     let etag = credentials.ufrag.clone();
@@ -147,18 +165,18 @@ pub(super) fn start(
     let codecs = codecs(&info, playing);
     let viewer = shared.fanout.add(NewViewer {
         setup: ViewerSetup {
-            pwd: credentials.pwd,
+            credentials,
             tracks: [
                 drawn.track(Media::Video, codecs[0], &chosen),
                 drawn.track(Media::Audio, codecs[1], &chosen),
             ],
             cname: drawn.cname.as_str().into(),
         },
-        ufrag: credentials.ufrag,
         stream: stream.clone(),
         events,
         numbers: session.numbers.clone(),
     });
+    let _ = session.viewer.set(viewer.clone());
     let task = Task {
         shared: shared.clone(),
         session: session.clone(),
@@ -197,7 +215,8 @@ struct Task {
     from_shard: mpsc::Receiver<ViewerEvent>,
     watch: watch::Receiver<StreamInfo>,
     codecs: [Option<Codec>; 2],
-    /// Where the last DTLS datagram came from: answers go there.
+    /// Where the last DTLS datagram came from: answers go there. None for what a timer sends, the first flight of a
+    /// client among it: that goes to every checked address, for one alone may lead nowhere.
     path: Option<Path>,
     /// A client waits for the first connectivity check before its first flight.
     begun: bool,
@@ -235,11 +254,8 @@ impl Task {
             tokio::select! {
                 biased;
                 () = self.session.end_wanted.notified() => return self.session.end_reason.get().copied().unwrap_or("closed"),
-                event = self.from_shard.recv() => match event {
-                    Some(event) => if let Some(reason) = self.heard(event) { return reason },
-                    None => return "closed",
-                },
                 () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now).into()), if timer.is_some() => {
+                    self.path = None;
                     self.dtls.handle_timeout(Instant::now());
                 }
                 () = tokio::time::sleep_until(setup_deadline), if !connected => return "setup_timeout",
@@ -252,6 +268,11 @@ impl Task {
                         return "codec";
                     }
                 }
+                // Last: a flood of datagrams holds up none of the above.
+                event = self.from_shard.recv() => match event {
+                    Some(event) => if let Some(reason) = self.heard(event) { return reason },
+                    None => return "closed",
+                },
             }
         }
     }
@@ -290,16 +311,18 @@ impl Task {
 
     fn heard(&mut self, event: ViewerEvent) -> Option<&'static str> {
         match event {
-            ViewerEvent::Checked(path) => {
-                let _ = self.session.state.compare_exchange(
+            ViewerEvent::Checked(_) => {
+                let first = self.session.state.compare_exchange(
                     NEW,
                     CHECKING,
                     Ordering::Relaxed,
                     Ordering::Relaxed,
                 );
+                if first.is_ok() {
+                    self.shared.registry.checked(&self.session);
+                }
                 if self.role == Role::Client && !self.begun {
                     self.begun = true;
-                    self.path = Some(path);
                     self.dtls.handle_timeout(Instant::now());
                 }
             }

@@ -21,7 +21,7 @@ use crate::leg::send::udp::UdpSender;
 use crate::leg::send::{InputNumbers, keep};
 use crate::session::Sessions;
 use crate::stats::Counters;
-use crate::stream::{IngestPoint, Ingests, StreamKey};
+use crate::stream::{IngestPoint, Ingests, StreamKey, history};
 
 use super::Hooks;
 use super::claims::{Claims, Refused};
@@ -41,6 +41,8 @@ pub(super) struct Around {
     pub(super) counters: Arc<Counters>,
     pub(super) events: Events,
     pub(super) keys: Arc<AtomicU64>,
+    /// What an ingest may keep for an FFmpeg or a viewer that joins.
+    pub(super) kept: history::Limits,
     pub(super) ports: Ports,
     /// The processes' own: a wait across both sides that could never end is refused, too.
     pub(super) claims: Arc<Claims>,
@@ -236,6 +238,7 @@ impl Inputs {
             id,
             key,
             promise.expectation(),
+            around.kept,
             around.counters.clone(),
             around.events.clone(),
         );

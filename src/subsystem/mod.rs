@@ -37,7 +37,7 @@ use crate::session::Sessions;
 use crate::signal::Signal;
 use crate::signal::auth::AuthHook;
 use crate::stats::Counters;
-use crate::stream::{Ingests, Streams};
+use crate::stream::{Ingests, Streams, history};
 
 use close::Tail;
 use errors::check_id;
@@ -301,8 +301,13 @@ impl Running {
             sessions: sessions.clone(),
             auth: hooks.auth.clone(),
             counters: counters.clone(),
+            rates: Arc::default(),
         };
         let keys = Arc::new(AtomicU64::new(1));
+        let kept = history::Limits {
+            bytes: settings.gop_cache_bytes,
+            time: settings.gop_cache,
+        };
         let world = Live {
             runtime: runtime.clone(),
             fanout: fanout.clone(),
@@ -312,6 +317,7 @@ impl Running {
             counters: counters.clone(),
             events: events.clone(),
             keys: keys.clone(),
+            kept,
         };
         let ports = Ports::new(settings.leg_ports.clone());
         let processes =
@@ -326,6 +332,7 @@ impl Running {
             counters: counters.clone(),
             events: events.clone(),
             keys,
+            kept,
             ports,
             claims: processes.claims(),
         };

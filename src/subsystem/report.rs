@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::events::Events;
 use crate::leg::Leg;
 use crate::metrics::{Snapshot, StreamGauges};
-use crate::rtp::codec::TrackFacts;
+use crate::rtp::codec::{Codec, TrackFacts};
 use crate::session::Sessions;
 use crate::stats::Counters;
 use crate::stream::{Ingests, Stream, Streams};
@@ -127,6 +127,7 @@ impl Living {
             "bitrate_bps": stats.bitrate_bps,
             "keyframe_interval_ms": stats.keyframe_interval.map(|it| it.as_secs_f64() * 1e3),
             "restarts": stats.restarts,
+            "warnings": stream.warnings(),
         })
     }
 
@@ -143,10 +144,18 @@ impl Living {
 }
 
 fn track(facts: TrackFacts) -> Value {
-    let profile = facts
-        .profile_level_id
+    let h264 = facts.codec == Codec::H264;
+    let numbers = facts.profile_level_id;
+    let hex = numbers
+        .filter(|_| h264)
         .map(|[a, b, c]| format!("{a:02x}{b:02x}{c:02x}"));
-    json!({ "codec": facts.codec.name(), "profile_level_id": profile })
+    let profile = numbers.filter(|_| !h264);
+    json!({
+        "codec": facts.codec.name(),
+        "profile_level_id": hex,
+        "profile": profile.map(|[profile, ..]| profile),
+        "level": profile.filter(|_| facts.codec != Codec::Vp9).map(|[.., level]| level),
+    })
 }
 
 fn input_json(input: &InputReport) -> Value {

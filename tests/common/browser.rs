@@ -37,6 +37,16 @@ pub(crate) struct Report {
     pub(crate) key_frames_decoded: u64,
     pub(crate) video_codec: Option<String>,
     pub(crate) video_lost: i64,
+    /// As the browser counts them: a frame that stands three times as long as usual.
+    pub(crate) freezes: u64,
+    pub(crate) freeze_seconds: f64,
+    /// Requests it sent: for packets again, for key frames.
+    pub(crate) nacks: u64,
+    pub(crate) plis: u64,
+    /// Packets that came as RTX.
+    pub(crate) repaired: u64,
+    /// Mean time in the jitter buffer.
+    pub(crate) coded_delay_ms: Option<f64>,
     pub(crate) audio_packets: u64,
     pub(crate) audio_energy: f64,
     pub(crate) width: u32,

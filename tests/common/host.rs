@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use corertc::config::{ProcessSettings, Settings, VideoCodec};
+use corertc::config::{MissingMedia, ProcessSettings, Settings, VideoCodec};
 use corertc::leg::Leg;
 use corertc::rtp::codec::Codec;
 use corertc::subsystem::{Hooks, Subsystem};
@@ -69,6 +69,21 @@ impl Host {
         self.whip_torn_down.lock().unwrap().clone()
     }
 
+    /// Waits until the only stream has sent for `seconds`.
+    pub(crate) fn after_seconds_of_media(&self, seconds: u64) {
+        let packets = || self.stats()["streams"][0]["packets"].as_u64();
+        super::eventually("the stream sends", super::PATIENCE, || match packets() {
+            // 50 packets of audio a second tell the time, and at least 30 of video.
+            Some(came) if came >= seconds * 80 => Ok(()),
+            came => Err(format!("{came:?} packets")),
+        });
+    }
+
+    /// A counter of `stats_json`.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        self.stats()["counters"][name].as_u64().unwrap()
+    }
+
     /// `stats_json`, parsed.
     pub(crate) fn stats(&self) -> Value {
         serde_json::from_str(&self.subsystem.stats_json()).unwrap()
@@ -89,6 +104,14 @@ pub(crate) fn picture_and_tone(codec: Codec) -> ProcessSettings {
         keyframe_interval: Duration::from_secs(1),
         video_bitrate_bps: 1_000_000,
         ..ProcessSettings::default()
+    }
+}
+
+/// The same with a key frame every 10 s.
+pub(crate) fn long_gop(codec: Codec) -> ProcessSettings {
+    ProcessSettings {
+        keyframe_interval: Duration::from_secs(10),
+        ..picture_and_tone(codec)
     }
 }
 
@@ -134,5 +157,12 @@ fn defaults() -> Settings {
         wait_for_stream: Duration::from_secs(10),
         stop_linger: Duration::ZERO,
         input_transport: corertc::config::InputTransport::Udp,
+        public_url: None,
+        https_only: false,
+        raw_token: false,
+        private_network: false,
+        missing_media: MissingMedia::Rejected,
+        address_rate_max: 0,
+        max_half_open: 256,
     }
 }

@@ -1,6 +1,8 @@
 //! What the WHEP tests share: a subsystem, a process whose legs are fed like FFmpeg feeds them, requests, an offer.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod checks;
+
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use corertc::config::{ProcessSettings, Settings, VideoCodec};
+use corertc::config::{MissingMedia, ProcessSettings, Settings, VideoCodec};
 use corertc::rtp::codec::Codec;
 use corertc::signal::auth::AuthHook;
 use corertc::subsystem::{Hooks, Subsystem};
@@ -49,6 +51,13 @@ pub(crate) fn settings() -> Settings {
         wait_for_stream: Duration::ZERO,
         stop_linger: Duration::ZERO,
         input_transport: corertc::config::InputTransport::Udp,
+        public_url: None,
+        https_only: false,
+        raw_token: false,
+        private_network: false,
+        missing_media: MissingMedia::Rejected,
+        address_rate_max: 0,
+        max_half_open: 256,
     }
 }
 

@@ -67,6 +67,13 @@ pub fn settings() -> Settings {
         wait_for_stream: Duration::ZERO,
         stop_linger: Duration::ZERO,
         input_transport: corertc::config::InputTransport::Udp,
+        public_url: None,
+        https_only: false,
+        raw_token: false,
+        private_network: false,
+        missing_media: Default::default(),
+        address_rate_max: 0,
+        max_half_open: 0,
     }
 }
 

@@ -4,6 +4,7 @@
 //! thing FFmpeg gets after PLAY. Frames are taken from the queue only while nothing waits to be written, so that an FFmpeg
 //! that stalls loses whole frames there, never a part of one here.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,6 +17,7 @@ use crate::rtp::Media;
 use crate::stream::{FrameBatch, Sink};
 
 use super::super::input;
+use super::super::send::kept::since_keyframe;
 use super::super::send::line::{Line, parameters};
 use super::super::send::queue::{Outlet, queue};
 use super::interleaved::{Interleaved, frame};
@@ -56,8 +58,8 @@ struct Reader {
     sink: Arc<dyn Sink>,
     line: Line,
     channels: [Option<u8>; 2],
-    /// What DESCRIBE was answered from.
-    first: Option<Arc<FrameBatch>>,
+    /// What goes out before the queue: DESCRIBE was answered from its first batch, a key frame.
+    backlog: VecDeque<Arc<FrameBatch>>,
     played: bool,
 }
 
@@ -109,10 +111,13 @@ impl Connection {
                     Ok(len @ 1..) => self.wrote(len),
                     _ => break,
                 },
-                Some(batch) = next(&mut self.outlet), if wants => self.batches(&batch),
+                Some(batch) = next(&mut self.outlet), if wants => self.batch(batch),
                 () = tokio::time::sleep_until(tick.into()) => {}
             }
             self.tick();
+            if self.playing && self.out.is_empty() {
+                self.pump();
+            }
         }
         let rest = to.write_all(&self.out[self.written..]);
         let _ = tokio::time::timeout(GOODBYE_MAX, rest).await;
@@ -188,6 +193,8 @@ impl Connection {
             let stream = entry.point.stream();
             stream.attach(sink.clone());
             entry.opened();
+            // After attaching: what comes in between stands in both and is sent once.
+            let backlog = since_keyframe(stream, Instant::now());
             self.told = Some(entry.told.subscribe());
             self.outlet = Some(outlet);
             self.reader = Some(Reader {
@@ -195,21 +202,21 @@ impl Connection {
                 sink,
                 entry,
                 channels: [None, None],
-                first: None,
+                backlog: backlog.into(),
                 played: false,
             });
         }
         self.describe = Some((request.cseq.clone(), request.uri.clone()));
-        if let Some(first) = self.reader.as_ref().and_then(|it| it.first.clone()) {
+        let first = self.reader.as_ref().and_then(|it| it.backlog.front());
+        if let Some(first) = first.cloned() {
             self.answer_describe(&first);
         }
     }
 
-    fn answer_describe(&mut self, first: &Arc<FrameBatch>) {
-        let (Some((cseq, uri)), Some(reader)) = (self.describe.take(), &mut self.reader) else {
+    fn answer_describe(&mut self, first: &FrameBatch) {
+        let Some((cseq, uri)) = self.describe.take() else {
             return;
         };
-        reader.first = Some(first.clone());
         self.setup_until = Instant::now() + SETUP_MAX;
         self.describe_as(&parameters(first), &cseq, &uri);
     }
@@ -250,12 +257,8 @@ impl Connection {
         if !std::mem::replace(&mut reader.played, true) {
             reader.entry.numbers.came();
         }
-        let first = reader.first.take();
         self.playing = true;
         self.respond("200 OK", request, "");
-        if let Some(first) = first {
-            self.send(&first);
-        }
         if self.leaving {
             self.leave();
         }
@@ -266,28 +269,30 @@ impl Connection {
         message::respond(&mut self.out, status, &request.cseq, &headers, "");
     }
 
-    /// A batch from the queue, and what waits behind it as far as one write takes it.
-    fn batches(&mut self, batch: &Arc<FrameBatch>) {
-        self.batch(batch);
-        while self.playing && self.out.len() < WRITE_MAX {
-            let Some(batch) = self.outlet.as_mut().and_then(Outlet::try_next) else {
-                break;
-            };
-            self.batch(&batch);
+    /// A batch from the queue: the first that FFmpeg can start with answers its DESCRIBE.
+    fn batch(&mut self, batch: Arc<FrameBatch>) {
+        let Some(reader) = &mut self.reader else {
+            return;
+        };
+        let video = reader.entry.promise.video.is_some();
+        let starts = batch.keyframe || (batch.media == Media::Audio && !video);
+        if self.playing || starts {
+            reader.backlog.push_back(batch.clone());
+        }
+        if starts {
+            self.answer_describe(&batch);
         }
     }
 
-    fn batch(&mut self, batch: &Arc<FrameBatch>) {
-        if self.playing {
-            self.send(batch);
-            return;
-        }
-        let video = self
-            .reader
-            .as_ref()
-            .is_some_and(|it| it.entry.promise.video.is_some());
-        if batch.keyframe || (batch.media == Media::Audio && !video) {
-            self.answer_describe(batch);
+    /// Sends what waits, as far as one write takes it.
+    fn pump(&mut self) {
+        while self.out.len() < WRITE_MAX {
+            let kept = self.reader.as_mut().and_then(|it| it.backlog.pop_front());
+            let queued = || self.outlet.as_mut().and_then(Outlet::try_next);
+            let Some(batch) = kept.or_else(queued) else {
+                return;
+            };
+            self.send(&batch);
         }
     }
 

@@ -10,6 +10,11 @@ use super::*;
 use crate::rtp::codec::Codec;
 use crate::stream::StreamKey;
 
+/// Pictures are kept for who joins.
+const KEPT: crate::stream::history::Limits = crate::stream::history::Limits {
+    bytes: 1 << 20,
+    time: Duration::from_secs(12),
+};
 const PATIENCE: Duration = Duration::from_secs(20);
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const AUDIO: Promise = Promise {
@@ -38,6 +43,7 @@ fn rig() -> Rig {
         "cam",
         StreamKey(1),
         AUDIO.expectation(),
+        KEPT,
         Arc::default(),
         crate::events::Events::default(),
     );

@@ -184,7 +184,12 @@ impl Line {
             // Silence would begin with the first picture; audio sent to an FFmpeg before stays behind.
             let begin = match first.media {
                 Media::Audio => Some(first.timestamp),
-                Media::Video => self.stream.timestamp_at(Media::Audio, wall),
+                Media::Video => self.stream.timestamp_at(Media::Audio, wall).map(|now| {
+                    let video = self.stream.timestamp_at(Media::Video, wall);
+                    let ago = video.map_or(0, |it| it.wrapping_sub(first.timestamp) as i32);
+                    // Ticks of 90 kHz in those of 48 kHz.
+                    now.wrapping_sub((i64::from(ago) * 8 / 15) as u32)
+                }),
             };
             track.floor = match (track.floor, begin) {
                 (Some(floor), Some(begin)) if behind(begin, floor) => Some(floor),
@@ -226,6 +231,13 @@ impl Line {
 
 impl Track {
     fn send(&mut self, batch: &FrameBatch, scratch: &mut Vec<u8>, wire: &mut impl Wire) {
+        if self
+            .follows
+            .is_some_and(|follows| batch.first_seq < follows)
+        {
+            // It was among what the stream had kept.
+            return;
+        }
         if self.media == Media::Audio {
             // Audio that comes back may overlap with the silence in its place: FFmpeg's time must not go back.
             if self

@@ -11,6 +11,11 @@ use crate::rtp::header::Header;
 use crate::rtp::rtcp::{self, Item};
 use crate::stream::{FrameBatch, IngestPoint, PacketSpan, Sink, StreamKey};
 
+/// Pictures are kept for who joins.
+const KEPT: crate::stream::history::Limits = crate::stream::history::Limits {
+    bytes: 1 << 20,
+    time: Duration::from_secs(12),
+};
 const BOTH: Promise = Promise {
     video: Some(Codec::H264),
     audio: true,
@@ -66,6 +71,7 @@ impl Rig {
             "cam",
             StreamKey(1),
             BOTH.expectation(),
+        KEPT,
             Arc::default(),
             crate::events::Events::default(),
         );

@@ -9,6 +9,11 @@ use crate::leg::ports::Ports as AllPorts;
 use crate::rtp::codec::Codec;
 use crate::stream::StreamKey;
 
+/// Pictures are kept for who joins.
+const KEPT: crate::stream::history::Limits = crate::stream::history::Limits {
+    bytes: 1 << 20,
+    time: Duration::from_secs(12),
+};
 const PATIENCE: Duration = Duration::from_secs(20);
 const BOTH: Promise = Promise {
     video: Some(Codec::H264),
@@ -34,6 +39,7 @@ fn rig() -> Rig {
         "cam",
         StreamKey(1),
         BOTH.expectation(),
+        KEPT,
         Arc::default(),
         crate::events::Events::default(),
     );
