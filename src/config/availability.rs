@@ -10,7 +10,6 @@ pub(super) const SUBSYSTEM: &[NotYet] = &[
     (CORERTC_OPT_WHIP_CODECS, &[]),
     (CORERTC_OPT_WHIP_TAKEOVER, &[]),
     (CORERTC_OPT_WHIP_DIRECT, &[]),
-    (CORERTC_OPT_INPUT_TRANSPORT, &[]),
 ];
 
 pub(super) const PROCESS: &[NotYet] = &[

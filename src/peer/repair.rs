@@ -123,14 +123,14 @@ impl Viewer {
         let Some(Again { header, index, osn }) = track.again(seq, timestamp, marker) else {
             return false;
         };
-        if let Some(osn) = osn {
-            plain.clear();
-            plain.extend_from_slice(&osn);
-            plain.extend_from_slice(payload);
-            security.outbound.seal_rtp(&header, plain, index, out);
-        } else {
-            security.outbound.seal_rtp(&header, payload, index, out);
+        plain.clear();
+        plain.extend(osn.into_iter().flatten());
+        let front = plain.len();
+        plain.extend_from_slice(payload);
+        if let Some(pictures) = track.pictures() {
+            pictures.apply(track.codec(), &mut plain[front..]);
         }
+        security.outbound.seal_rtp(&header, plain, index, out);
         true
     }
 
@@ -138,6 +138,13 @@ impl Viewer {
     pub fn stop(&mut self, media: Media) {
         if let Some(track) = self.tracks[media as usize].as_mut() {
             track.stop();
+        }
+    }
+
+    /// The picture of payload `again` will be sent once more, behind that of `last`.
+    pub fn repeat(&mut self, media: Media, again: &[u8], last: &[u8]) {
+        if let Some(track) = self.tracks[media as usize].as_mut() {
+            track.repeat(again, last);
         }
     }
 

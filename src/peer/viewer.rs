@@ -254,7 +254,13 @@ impl Viewer {
         };
         if let Some(index) = track.index(seq) {
             let header = track.header(index, timestamp, marker);
-            security.outbound.seal_rtp(&header, payload, index, out);
+            let Some(pictures) = track.pictures() else {
+                return security.outbound.seal_rtp(&header, payload, index, out);
+            };
+            let change = |payload: &mut [u8]| pictures.apply(track.codec(), payload);
+            security
+                .outbound
+                .seal_rtp_changed(&header, payload, index, change, out);
         }
     }
 
