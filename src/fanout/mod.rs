@@ -9,10 +9,12 @@ mod inbound;
 mod inbox;
 mod joining;
 mod lanes;
+mod outlet;
 mod repairs;
 mod send;
 mod shard;
 mod tasks;
+mod thinning;
 
 use std::net::SocketAddr;
 use std::pin::Pin;

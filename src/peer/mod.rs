@@ -15,4 +15,4 @@ pub mod viewer;
 pub use outbox::{Notice, Outbox, ViewerSetup};
 pub use repair::Repair;
 pub use track::{RtxSetup, TrackSetup};
-pub use viewer::Viewer;
+pub use viewer::{StreamPacket, Viewer, room_for};
