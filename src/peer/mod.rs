@@ -3,6 +3,7 @@
 pub mod dtls;
 pub mod feedback;
 pub mod ice;
+mod link;
 pub mod outbox;
 pub mod paths;
 pub mod srtp;

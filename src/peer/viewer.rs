@@ -8,41 +8,24 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
-use super::ice::stun::{self, StunError};
 use super::ice::{Kind, classify};
+use super::link::Link;
 use super::outbox::{Notice, Outbox, ViewerSetup};
-use super::paths::Paths;
-use super::srtp::{Inbound, Keys, Outbound, SrtpError};
+use super::srtp::{Keys, SrtpError};
 use super::track::Track;
 use crate::net::Path;
 use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
 
-/// DTLS datagrams that wait for the address to send more before it may get them.
-const HELD_MAX: usize = 8;
-/// Longest SRTCP packet read; longer ones are no feedback.
-const RTCP_MAX: usize = 1500;
-
-struct Security {
-    outbound: Outbound,
-    inbound: Inbound,
-}
-
 /// The state of one viewer.
 pub struct Viewer {
-    security: Option<Security>,
+    link: Link,
     tracks: [Option<Track>; 2],
-    media_path: Option<Path>,
     /// The kernel takes segmented sends on the path to it.
     pub segments: bool,
-    paths: Paths,
-    pwd: String,
     cname: Arc<str>,
-    held: Vec<(Path, Vec<u8>)>,
-    heard: Instant,
     feedback: Feedback,
-    counters: Arc<Counters>,
 }
 
 impl Viewer {
@@ -50,17 +33,11 @@ impl Viewer {
     #[must_use]
     pub fn new(setup: ViewerSetup, segments: bool, counters: Arc<Counters>, now: Instant) -> Self {
         Self {
-            security: None,
+            link: Link::new(setup.pwd, counters, now),
             tracks: setup.tracks.map(|track| track.map(Track::new)),
-            media_path: None,
             segments,
-            paths: Paths::default(),
-            pwd: setup.pwd,
             cname: setup.cname,
-            held: Vec::new(),
-            heard: now,
             feedback: Feedback::default(),
-            counters,
         }
     }
 
@@ -74,75 +51,13 @@ impl Viewer {
         out: &mut Outbox,
     ) {
         match classify(bytes) {
-            Kind::Stun => self.stun(path, bytes, now, out),
-            Kind::Dtls => self.dtls(path, bytes, out),
+            Kind::Stun => self.link.stun(path, bytes, now, out),
+            Kind::Dtls => self.link.dtls(path, bytes, out),
             Kind::Rtcp => self.srtcp(path, bytes, now, wall, out),
             // A viewer sends no media; nothing here could use it.
-            Kind::Rtp => self.counters.srtp_rejected.inc(),
-            Kind::Unknown => self.counters.datagrams_unknown.inc(),
+            Kind::Rtp => self.link.counters.srtp_rejected.inc(),
+            Kind::Unknown => self.link.counters.datagrams_unknown.inc(),
         }
-    }
-
-    /// RFC 8445 §7.3: a check that authenticates makes its address known and is answered.
-    fn stun(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        let request = stun::BindingRequest::parse(bytes).ok();
-        let verdict = request.as_ref().map(|request| request.verify(&self.pwd));
-        let (Some(request), Some(Ok(()) | Err(StunError::UnknownAttribute))) = (request, verdict)
-        else {
-            return self.counters.stun_rejected.inc();
-        };
-        let Some(learnt) = self.paths.checked(path, bytes.len(), now) else {
-            return self.counters.stun_rejected.inc();
-        };
-        if learnt.new {
-            out.learnt.push(path);
-        }
-        if let Some(forgotten) = learnt.forgotten {
-            if self.media_path == Some(forgotten) {
-                self.media_path = self.paths.selected().copied();
-            }
-            out.forgotten.push(forgotten);
-        }
-        if self.paths.is_proven(&path) || self.security.is_none() {
-            self.heard = now;
-        }
-        let mut answer = Vec::with_capacity(96);
-        let understood = verdict == Some(Ok(())) && !request.controlled;
-        if verdict != Some(Ok(())) {
-            stun::write_unknown(&mut answer, &request, &self.pwd);
-        } else if request.controlled {
-            // RFC 8445 §7.3.1.1: we are lite, so always controlled; a peer that says so too must switch.
-            stun::write_error(
-                &mut answer,
-                &request.transaction,
-                487,
-                "Role Conflict",
-                &self.pwd,
-            );
-        } else {
-            stun::write_success(
-                &mut answer,
-                &request.transaction,
-                path.remote_canonical(),
-                &self.pwd,
-            );
-        }
-        if self.paths.spend(&path, answer.len()) {
-            out.send.push((path, answer));
-        }
-        if understood && self.security.is_none() {
-            out.notices.push(Notice::Checked(path));
-        }
-        self.release_held(out);
-    }
-
-    fn dtls(&mut self, path: Path, bytes: &[u8], out: &mut Outbox) {
-        if !self.paths.received(&path, bytes.len()) {
-            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
-            return self.counters.stun_rejected.inc();
-        }
-        out.notices.push(Notice::Dtls(path, bytes.to_vec()));
-        self.release_held(out);
     }
 
     fn srtcp(
@@ -153,22 +68,9 @@ impl Viewer {
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        let known = self.paths.received(&path, bytes.len());
-        let Some(security) = self
-            .security
-            .as_mut()
-            .filter(|_| known && bytes.len() <= RTCP_MAX)
-        else {
-            return self.counters.srtp_rejected.inc();
+        let Some(packet) = self.link.open_rtcp(path, bytes, now) else {
+            return;
         };
-        let mut packet = bytes.to_vec();
-        if security.inbound.open_rtcp(&mut packet).is_err() {
-            return self.counters.srtp_rejected.inc();
-        }
-        self.heard = now;
-        if self.paths.prove(&path, now) {
-            self.media_path = Some(path);
-        }
         let ssrcs = [self.ssrc(Media::Video), self.ssrc(Media::Audio)];
         let mut news = News::default();
         if self
@@ -176,15 +78,15 @@ impl Viewer {
             .read(&packet, ssrcs, rtcp::ntp_from(wall), &mut news)
             .is_err()
         {
-            self.counters.rtcp_malformed.inc();
+            self.link.counters.rtcp_malformed.inc();
         }
         if news.keyframe_requests > 0 {
-            self.counters.pli_in.add(news.keyframe_requests);
+            self.link.counters.pli_in.add(news.keyframe_requests);
             out.notices.push(Notice::KeyframeWanted);
         }
         for (media, missing) in [Media::Video, Media::Audio].into_iter().zip(news.missing) {
             if !missing.is_empty() {
-                self.counters.nack_in.add(missing.len() as u64);
+                self.link.counters.nack_in.add(missing.len() as u64);
                 out.notices.push(Notice::Missing(media, missing));
             }
         }
@@ -196,34 +98,7 @@ impl Viewer {
     /// DTLS has something to say to `path` (None: wherever a check came from last). What the address may not get yet
     /// waits until it sent more.
     pub fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
-        let Some(path) = path
-            .or(self.media_path)
-            .or_else(|| self.paths.latest().copied())
-        else {
-            return self.counters.dtls_dropped.inc();
-        };
-        if self.held.is_empty() && self.paths.spend(&path, bytes.len()) {
-            out.send.push((path, bytes));
-        } else if self.held.len() < HELD_MAX {
-            self.held.push((path, bytes));
-        } else {
-            self.counters.dtls_dropped.inc();
-        }
-    }
-
-    fn release_held(&mut self, out: &mut Outbox) {
-        while let Some((path, bytes)) = self.held.first() {
-            let known = self.paths.all().any(|known| known == path);
-            if known && !self.paths.spend(path, bytes.len()) {
-                return;
-            }
-            let (path, bytes) = self.held.remove(0);
-            if known {
-                out.send.push((path, bytes));
-            } else {
-                self.counters.dtls_dropped.inc();
-            }
-        }
+        self.link.transmit(path, bytes, out);
     }
 
     /// The hand-shake is done and ended with a datagram from `path`: media may flow there.
@@ -234,26 +109,17 @@ impl Viewer {
         now: Instant,
         out: &mut Outbox,
     ) -> Result<(), SrtpError> {
-        self.security = Some(Security {
-            outbound: Outbound::new(keys)?,
-            inbound: Inbound::new(keys)?,
-        });
-        self.heard = now;
-        self.paths.prove(&path, now);
-        self.media_path = self
-            .paths
-            .selected()
-            .or_else(|| self.paths.latest())
-            .copied();
-        self.release_held(out);
-        Ok(())
+        self.link.connect(keys, path, now, out)
     }
 
     /// Where media goes; None until connected.
     #[inline]
     #[must_use]
     pub fn media_path(&self) -> Option<&Path> {
-        self.media_path.as_ref().filter(|_| self.security.is_some())
+        self.link
+            .media_path
+            .as_ref()
+            .filter(|_| self.link.security.is_some())
     }
 
     /// A frame whose first packet is the stream's `first_seq` comes next: shall it be sealed for this viewer?
@@ -263,7 +129,8 @@ impl Viewer {
         let Some(track) = self.tracks[media as usize].as_mut() else {
             return false;
         };
-        if track.codec() != codec || self.security.is_none() || self.media_path.is_none() {
+        if track.codec() != codec || self.link.security.is_none() || self.link.media_path.is_none()
+        {
             return false;
         }
         if !track.started() {
@@ -295,7 +162,8 @@ impl Viewer {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) {
-        let (Some(security), Some(track)) = (&self.security, &self.tracks[media as usize]) else {
+        let (Some(security), Some(track)) = (&self.link.security, &self.tracks[media as usize])
+        else {
             return;
         };
         if let Some(index) = track.index(seq) {
@@ -320,7 +188,7 @@ impl Viewer {
         stream_timestamp: impl Fn(Media) -> Option<u32>,
         out: &mut Outbox,
     ) {
-        let (Some(security), Some(path)) = (&mut self.security, self.media_path) else {
+        let (Some(security), Some(path)) = (&mut self.link.security, self.link.media_path) else {
             return;
         };
         for media in [Media::Video, Media::Audio] {
@@ -344,7 +212,7 @@ impl Viewer {
     /// Appends the goodbye (RFC 3550 §6.6), behind an empty receiver report as a compound packet must begin.
     pub fn goodbye(&mut self, out: &mut Outbox) {
         let ssrcs: Vec<u32> = self.tracks.iter().flatten().map(Track::ssrc).collect();
-        let (Some(security), Some(path)) = (&mut self.security, self.media_path) else {
+        let (Some(security), Some(path)) = (&mut self.link.security, self.link.media_path) else {
             return;
         };
         let Some(first) = ssrcs.first() else { return };
@@ -360,7 +228,7 @@ impl Viewer {
     /// When something of it authenticated last.
     #[must_use]
     pub fn heard(&self) -> Instant {
-        self.heard
+        self.link.heard
     }
 
     /// What it reported of its reception.
@@ -371,7 +239,7 @@ impl Viewer {
 
     /// Every path it may be found at.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.paths.all()
+        self.link.paths.all()
     }
 
     fn ssrc(&self, media: Media) -> Option<u32> {
