@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::intake::{ExtensionIds, IntakeSetup};
+use super::published::Published;
 use super::track::TrackSetup;
 use crate::net::Path;
 use crate::rtp::Media;
@@ -16,6 +18,24 @@ pub struct ViewerSetup {
     pub cname: Arc<str>,
 }
 
+/// What a new publisher is made of.
+pub struct PublisherSetup {
+    /// Our ICE password for this session: what its checks are signed with.
+    pub pwd: String,
+    /// The media of the answer, video first.
+    pub media: [Option<IntakeSetup>; 2],
+    /// The header extensions of the answer.
+    pub extensions: ExtensionIds,
+    /// It takes RTCP packets that are no compound (RFC 5506).
+    pub reduced_size: bool,
+    /// It wants an estimate (REMB) for want of transport-wide feedback.
+    pub remb: bool,
+    /// Our SSRC as receiver.
+    pub ssrc: u32,
+    /// Our CNAME.
+    pub cname: Arc<str>,
+}
+
 /// What a viewer wants done after a call; reused, so cleared by the caller.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -27,6 +47,8 @@ pub struct Outbox {
     pub learnt: Vec<Path>,
     /// Paths it has left.
     pub forgotten: Vec<Path>,
+    /// A publisher's packets for its ingest.
+    pub published: Published,
 }
 
 /// News of a viewer.
