@@ -42,7 +42,11 @@ impl Shard {
     }
 
     fn deliver(&mut self, route: Route, path: Path, bytes: &[u8], now: Instant, wall: SystemTime) {
-        if route.shard == self.index {
+        if route.shard == self.index && self.publishers.has(route.key) {
+            self.with_publisher(route.key, |publisher, out| {
+                publisher.datagram(path, bytes, now, out);
+            });
+        } else if route.shard == self.index {
             self.with_viewer(route.key, |viewer, out| {
                 viewer.datagram(path, bytes, now, wall, out)
             });

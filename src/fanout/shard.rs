@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::inbox::Inbox;
 use super::lanes::Lanes;
+use super::publishers::Publishers;
 use super::send::Outlet;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route};
@@ -61,8 +62,9 @@ pub(super) struct Shard {
     pub(super) peers: Vec<Peer>,
     pub(super) demux: Arc<Demux>,
     gso: bool,
-    idle_timeout: Duration,
+    pub(super) idle_timeout: Duration,
     pub(super) counters: Arc<Counters>,
+    pub(super) publishers: Publishers,
     pub(super) viewers: Slab<Entry>,
     by_key: HashMap<u64, usize>,
     pub(super) streams: HashMap<StreamKey, Playing>,
@@ -84,6 +86,7 @@ impl Shard {
             idle_timeout: plan.idle_timeout,
             inbox: Arc::new(Inbox::new(plan.counters.clone())),
             counters: plan.counters,
+            publishers: Publishers::default(),
             viewers: Slab::new(),
             by_key: HashMap::new(),
             streams: HashMap::new(),
@@ -234,6 +237,7 @@ impl Shard {
 
     /// Reports that are due, numbers, and who has fallen silent.
     pub(super) fn tick(&mut self, now: Instant, wall: SystemTime) {
+        self.tick_publishers(now);
         let due: Vec<usize> = self
             .viewers
             .iter()

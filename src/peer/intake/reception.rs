@@ -106,7 +106,7 @@ mod tests {
             source.packet(65_530_u16.wrapping_add(n), u32::from(n) * 3000, now);
         }
         let block = source.report(now);
-        assert_eq!((block.ssrc, block.fraction_lost), (7, 24 * 256 / 99));
+        assert_eq!((block.ssrc, block.fraction_lost), (7, 62));
         assert_eq!(block.cumulative_lost, 24);
         assert_eq!(block.highest_seq, 65_530 + 98);
         for n in 99..120_u16 {
