@@ -15,8 +15,6 @@ pub(super) const SUBSYSTEM: &[NotYet] = &[
     (CORERTC_OPT_GOP_CACHE_BYTES, &[]),
     (CORERTC_OPT_GOP_CACHE_MS, &[]),
     (CORERTC_OPT_ETAG_STRICT, &[]),
-    (CORERTC_OPT_WHIP_TAKEOVER, &[]),
-    (CORERTC_OPT_WHIP_DIRECT, &[]),
     (CORERTC_OPT_INPUT_TRANSPORT, &[]),
 ];
 

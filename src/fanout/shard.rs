@@ -173,6 +173,14 @@ impl Shard {
         self.work_off(index);
     }
 
+    /// A viewer is connected: it needs a key frame.
+    pub(super) fn begins(&self, key: u64, now: Instant) {
+        let entry = self.by_key.get(&key).map(|index| &self.viewers[*index]);
+        if let Some(playing) = entry.and_then(|entry| self.streams.get(&entry.stream)) {
+            playing.stream.viewer_begins(now);
+        }
+    }
+
     /// The keys could not be used: the session ends.
     pub(super) fn refuse(&self, key: u64, why: String) {
         if let Some(index) = self.by_key.get(&key) {

@@ -89,8 +89,9 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
                 shard.with_viewer(key, |viewer, out| {
                     refused = viewer.connect(&keys, path, now, out).err()
                 });
-                if let Some(error) = refused {
-                    shard.refuse(key, error.to_string());
+                match refused {
+                    Some(error) => shard.refuse(key, error.to_string()),
+                    None => shard.begins(key, now),
                 }
             }
             Command::Remove(key, mut last_words, done) => {

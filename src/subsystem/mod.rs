@@ -36,7 +36,7 @@ use crate::session::Sessions;
 use crate::signal::Signal;
 use crate::signal::auth::AuthHook;
 use crate::stats::Counters;
-use crate::stream::Streams;
+use crate::stream::{Ingests, Streams};
 
 use close::Tail;
 use errors::check_id;
@@ -154,6 +154,12 @@ impl Subsystem {
         }
     }
 
+    /// The ingests; None where disabled.
+    #[must_use]
+    pub fn ingests(&self) -> Option<&Ingests> {
+        self.running.as_ref().map(|it| &it.living.ingests)
+    }
+
     /// Processes with egress legs.
     #[must_use]
     pub fn stream_count(&self) -> u32 {
@@ -244,9 +250,11 @@ impl Running {
             events.clone(),
         );
         let streams = Streams::default();
+        let ingests = Ingests::default();
         let signal = Signal {
             settings: settings.clone(),
             streams: streams.clone(),
+            ingests: ingests.clone(),
             sessions: sessions.clone(),
             auth: hooks.auth.clone(),
             counters: counters.clone(),
@@ -267,6 +275,7 @@ impl Running {
             processes: Arc::new(processes),
             sessions,
             streams,
+            ingests,
         };
         let metrics = {
             let (counters, events, living) = (counters.clone(), events.clone(), living.clone());

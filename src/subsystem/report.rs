@@ -10,7 +10,7 @@ use crate::metrics::{Snapshot, StreamGauges};
 use crate::rtp::codec::TrackFacts;
 use crate::session::Sessions;
 use crate::stats::Counters;
-use crate::stream::{Stream, Streams};
+use crate::stream::{Ingests, Stream, Streams};
 
 use super::Subsystem;
 use super::processes::Processes;
@@ -66,6 +66,7 @@ pub(super) struct Living {
     pub(super) processes: Arc<Processes<Live>>,
     pub(super) sessions: Sessions,
     pub(super) streams: Streams,
+    pub(super) ingests: Ingests,
 }
 
 /// The Prometheus text of a subsystem.
@@ -94,7 +95,9 @@ pub(super) fn metrics_text(
 impl Living {
     fn now(&self) -> (u64, u64, u64, u64) {
         let streams = self.processes.count() as u64;
-        (streams, 0, self.sessions.count(), 0)
+        let publishers = self.sessions.publishers();
+        let viewers = self.sessions.count().saturating_sub(publishers);
+        (streams, self.ingests.count() as u64, viewers, publishers)
     }
 
     fn streams_json(&self) -> Vec<Value> {
