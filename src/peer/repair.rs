@@ -108,7 +108,7 @@ impl Viewer {
         plain: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> bool {
-        let (Some(security), Some(track)) = (&self.security, &mut self.tracks[media as usize])
+        let (Some(security), Some(track)) = (&self.link.security, &mut self.tracks[media as usize])
         else {
             return false;
         };
@@ -161,8 +161,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::peer::link::Security;
     use crate::peer::srtp::{Inbound, Keys, Outbound, Profile};
-    use crate::peer::viewer::Security;
     use crate::peer::{RtxSetup, TrackSetup, ViewerSetup};
     use crate::rtp::codec::Codec;
 
@@ -191,7 +191,7 @@ mod tests {
             cname: "".into(),
         };
         let mut viewer = Viewer::new(setup, false, Arc::default(), Instant::now());
-        viewer.security = Some(Security {
+        viewer.link.security = Some(Security {
             outbound: Outbound::new(&keys(1, 2)).unwrap(),
             inbound: Inbound::new(&keys(1, 2)).unwrap(),
         });
