@@ -9,6 +9,9 @@ mod inbound;
 mod inbox;
 mod joining;
 mod lanes;
+mod mend;
+#[cfg(test)]
+mod mend_tests;
 mod repairs;
 mod send;
 mod shard;
@@ -93,6 +96,9 @@ enum Command {
     /// Key, path, bytes, and whether these raise what the address may get.
     Datagram(u64, Path, Vec<u8>, bool),
     Spawn(Task),
+    /// A test does this within the shard.
+    #[cfg(test)]
+    Test(Box<dyn FnOnce(&mut shard::Shard) + Send>),
     Stop,
 }
 

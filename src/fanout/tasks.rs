@@ -24,6 +24,8 @@ const RECEIVE_COUNT: usize = 32;
 const DATAGRAM_MAX: usize = 2048;
 /// Rounds sent before sockets and commands get their turn.
 const ROUNDS_PER_TURN: usize = 16;
+/// A panic that comes again at once must not take the whole core.
+const AFTER_PANIC: Duration = Duration::from_millis(10);
 
 type Shared = Rc<RefCell<Shard>>;
 
@@ -60,45 +62,11 @@ async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) -> io
 
 async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver<Command>) {
     while let Some(command) = commands.recv().await {
-        let mut shard = shard.borrow_mut();
-        let now = Instant::now();
-        match command {
-            Command::Add(key, viewer) => shard.add(key, *viewer, now),
-            Command::Transmit(key, path, bytes) => {
-                shard.with_viewer(key, |viewer, out| viewer.transmit(path, bytes, out));
-            }
-            Command::Connect(key, keys, path) => {
-                let mut refused = None;
-                shard.with_viewer(key, |viewer, out| {
-                    refused = viewer.connect(&keys, path, now, out).err()
-                });
-                if let Some(error) = refused {
-                    shard.refuse(key, error.to_string());
-                } else {
-                    shard.connected(key, now);
-                }
-            }
-            Command::RestartIce(key, credentials, done) => {
-                shard.restart_ice(key, credentials);
-                let _ = done.send(());
-            }
-            Command::Remove(key, last_words, done) => {
-                shard.remove(key, last_words);
-                // Nobody waits any more: fine.
-                let _ = done.send(());
-            }
-            Command::Datagram(key, path, bytes, credit) => {
-                shard.peers[index].taken();
-                let wall = SystemTime::now();
-                shard.with_viewer(key, |viewer, out| {
-                    viewer.datagram(path, &bytes, credit, now, wall, out)
-                });
-            }
-            Command::Spawn(make) => {
-                tokio::task::spawn_local(make());
-            }
-            Command::Stop => return,
+        if matches!(command, Command::Stop) {
+            return;
         }
+        let mut shard = shard.borrow_mut();
+        shard.guard(|shard| shard.command(command, index, Instant::now()));
     }
 }
 
@@ -117,7 +85,7 @@ async fn receive(shard: Shared, number: u8, socket: Arc<UdpSocket>) {
             let mut shard = shard.borrow_mut();
             for index in 0..count {
                 if let Some(datagram) = batch.datagram(index) {
-                    shard.received(number, &datagram, now, wall);
+                    shard.guard(|shard| shard.received(number, &datagram, now, wall));
                 } else {
                     shard.counters.datagrams_unknown.inc();
                 }
@@ -133,14 +101,15 @@ async fn media(shard: Shared) {
         let next_due = {
             let mut shard = shard.borrow_mut();
             let now = Instant::now();
-            shard.take_batches(now);
+            shard.guard(|shard| shard.take_batches(now));
             for _ in 0..ROUNDS_PER_TURN {
                 let Some(round) = shard.lanes.next(Instant::now()) else {
                     break;
                 };
-                shard.send_round(&round, now);
+                shard.guard(|shard| shard.send_round(&round, now));
             }
-            shard.after_live(Instant::now())
+            let after = shard.guard(|shard| shard.after_live(Instant::now()));
+            after.unwrap_or_else(|| Some(Instant::now() + AFTER_PANIC))
         };
         match next_due {
             Some(due) if due <= Instant::now() => yield_now().await,
@@ -156,6 +125,48 @@ async fn media(shard: Shared) {
 }
 
 impl Shard {
+    fn command(&mut self, command: Command, index: usize, now: Instant) {
+        match command {
+            Command::Add(key, viewer) => self.add(key, *viewer, now),
+            Command::Transmit(key, path, bytes) => {
+                self.with_viewer(key, |viewer, out| viewer.transmit(path, bytes, out));
+            }
+            Command::Connect(key, keys, path) => {
+                let mut refused = None;
+                self.with_viewer(key, |viewer, out| {
+                    refused = viewer.connect(&keys, path, now, out).err()
+                });
+                if let Some(error) = refused {
+                    self.refuse(key, error.to_string());
+                } else {
+                    self.connected(key, now);
+                }
+            }
+            Command::RestartIce(key, credentials, done) => {
+                self.restart_ice(key, credentials);
+                let _ = done.send(());
+            }
+            Command::Remove(key, last_words, done) => {
+                self.remove(key, last_words);
+                // Nobody waits any more: fine.
+                let _ = done.send(());
+            }
+            Command::Datagram(key, path, bytes, credit) => {
+                self.peers[index].taken();
+                let wall = SystemTime::now();
+                self.with_viewer(key, |viewer, out| {
+                    viewer.datagram(path, &bytes, credit, now, wall, out)
+                });
+            }
+            Command::Spawn(make) => {
+                tokio::task::spawn_local(make());
+            }
+            #[cfg(test)]
+            Command::Test(work) => work(self),
+            Command::Stop => {}
+        }
+    }
+
     /// What has to wait for live frames: repairs, then viewers that catch up. Gives the time of what comes next.
     fn after_live(&mut self, now: Instant) -> Option<Instant> {
         let live_due = self.lanes.next_due();
@@ -176,6 +187,7 @@ async fn clock(shard: Shared) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        shard.borrow_mut().tick(Instant::now(), SystemTime::now());
+        let mut shard = shard.borrow_mut();
+        shard.guard(|shard| shard.tick(Instant::now(), SystemTime::now()));
     }
 }
