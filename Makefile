@@ -31,7 +31,7 @@ TEST_NEEDS  = $(DEMO_NEEDS) chromium=chromium chromium-driver=chromedriver valgr
 
 all: build
 
-build: $(LIB)/libcorertc.so.$(ABI) $(LIB)/libcorertc.a $(LIB)/pkgconfig/corertc.pc examples-c/host
+build: $(LIB)/libcorertc.so.$(ABI) $(LIB)/libcorertc.a $(LIB)/pkgconfig/corertc.pc examples-c/host examples-c/embedded_http
 
 # --- build products ---------------------------------------------------------------------------------------------------
 
@@ -59,8 +59,8 @@ $(LIB)/pkgconfig/corertc.pc: corertc.pc.in Makefile Cargo.toml
 	sed -e 's|@PREFIX@|$(CURDIR)/build|' -e 's|@LIBDIR@|$(CURDIR)/$(LIB)|' -e 's|@INCLUDEDIR@|$(CURDIR)/include|' \
 	    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE@|$(NATIVE)|' $< > $@
 
-examples-c/host: $(LIB)/libcorertc.so.$(ABI) $(LIB)/pkgconfig/corertc.pc include/corertc.h $(wildcard examples-c/*.[ch])
-	PKG_CONFIG_PATH=$(CURDIR)/$(LIB)/pkgconfig $(MAKE) -C examples-c -B host
+examples-c/host examples-c/embedded_http: $(LIB)/libcorertc.so.$(ABI) $(LIB)/pkgconfig/corertc.pc include/corertc.h $(wildcard examples-c/*.[ch])
+	PKG_CONFIG_PATH=$(CURDIR)/$(LIB)/pkgconfig $(MAKE) -C examples-c -B $(@F)
 
 # --- installing -------------------------------------------------------------------------------------------------------
 
@@ -104,8 +104,9 @@ check-all: test
 	$(CARGO) test --locked --release -- --ignored
 
 # The contenders side by side; a package of its own, with its own lock.
-bench: needs-build
+bench: needs-test
 	bench/run.sh
+	$(CARGO) bench --locked --bench start
 
 # Mutated bytes into everything a stranger can reach, MINUTES for each target; a find stays in fuzz/artifacts/. What was
 # one goes to fuzz/seeds/ once it is mended: `make test` runs those.

@@ -43,7 +43,7 @@ macro_rules! counters {
 }
 
 counters! {
-    sessions_total: "Sessions created.",
+    sessions_total: "Sessions created, of viewers and publishers.",
     sessions_failed: "Sessions that ended before they connected.",
     sessions_refused: "Sessions refused because of a limit.",
     ice_restarts: "ICE restarts.",
@@ -55,6 +55,9 @@ counters! {
     leg_malformed: "Leg packets that are not RTP or RTCP.",
     leg_overflow: "Leg packets the kernel dropped because the receive buffer was full.",
     leg_codec_mismatch: "Leg packets that do not parse as the leg's codec.",
+    input_packets_out: "RTP packets sent to FFmpegs that read a publisher.",
+    input_bytes_out: "Bytes of RTP sent to FFmpegs that read a publisher.",
+    input_frames_dropped: "Frames dropped for an FFmpeg that reads a publisher and did not take them in time.",
     packets_out: "RTP packets sent to viewers.",
     bytes_out: "Bytes of SRTP sent to viewers.",
     frames_dropped: "Frames dropped for a viewer: socket or queue full.",
@@ -62,6 +65,13 @@ counters! {
     repaired: "Packets sent again after a NACK.",
     nack_unrepaired: "Packets asked for again that were not sent: too old, under way already, or more than a viewer may have.",
     pli_in: "Key-frame requests of viewers (PLI and FIR).",
+    publish_packets_in: "RTP packets of publishers, repair and padding included.",
+    publish_bytes_in: "Bytes of RTP of publishers.",
+    publish_dropped: "Packets of publishers with a payload type or stream that was not negotiated, or malformed.",
+    publish_lost: "Packets of publishers that never came.",
+    publish_repaired: "Packets of publishers that came after they were asked for again.",
+    nack_out: "Packets publishers were asked for again (NACK).",
+    pli_out: "Key frames publishers were asked for (PLI and FIR).",
     stun_rejected: "Datagrams refused by ICE: malformed, unknown ufrag, wrong integrity, or an address without a check.",
     dtls_failed: "DTLS hand-shakes that failed (alert, fingerprint mismatch).",
     dtls_dropped: "DTLS datagrams dropped: queue full or amplification limit.",

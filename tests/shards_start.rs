@@ -230,17 +230,20 @@ fn a_flood_of_requests_is_bounded_and_harms_no_neighbour() {
     assert_eq!(counters.frames_dropped.value(), 0);
 }
 
-#[test]
-fn a_wish_for_a_key_frame_that_nothing_kept_can_answer_goes_to_the_host() {
-    let mut site = Site::keeping(16 << 20, LONG);
-    site.join(1);
-    gop(&mut site, 3);
-    site.assert_all_arrived(0);
-    // VP8 counts its pictures in the payload, which is the same for all: nothing is sent twice.
+fn pli(site: &mut Site) {
     let mut pli = Vec::new();
     rtcp::write_pli(&mut pli, 7, 1000);
     let sealed = site.peers[0].client.seal(&pli);
     site.peers[0].send(&sealed);
+}
+
+#[test]
+fn a_wish_for_a_key_frame_that_nothing_kept_can_answer_goes_to_the_host() {
+    let mut site = Site::keeping(0, LONG);
+    site.join(1);
+    gop(&mut site, 3);
+    site.assert_all_arrived(0);
+    pli(&mut site);
     let counters = site.counters.clone();
     site.until("the PLI", |_| counters.pli_in.value() == 1);
     let kinds = || {
@@ -251,4 +254,38 @@ fn a_wish_for_a_key_frame_that_nothing_kept_can_answer_goes_to_the_host() {
     assert!(std::iter::from_fn(kinds).any(|kind| kind == EventKind::KeyframeWanted));
     site.feed(false, &[100]);
     site.assert_all_arrived(0);
+}
+
+#[test]
+fn a_wish_for_a_key_frame_is_answered_with_what_is_kept_and_a_flood_of_them_now_and_then() {
+    let mut site = Site::keeping(16 << 20, LONG);
+    site.join(1);
+    gop(&mut site, 20);
+    site.assert_all_arrived(0);
+    let began = Instant::now();
+    // A wish every millisecond or so: the first is answered 2 s after the beginning, the next 4 s after that.
+    site.until("4 s", |site| {
+        pli(site);
+        began.elapsed() > Duration::from_secs(4)
+    });
+    let packets = &site.peers[0].client.packets;
+    assert_eq!(packets.len(), 120);
+    for (number, packet) in packets.iter().enumerate() {
+        let seq = VIDEO.first_seq.wrapping_add(number as u16);
+        assert_eq!(packet.header.seq, seq, "new numbers");
+        assert!(packet.payload == site.fed[number % 60]);
+        let original = &packets[number % 60].header;
+        assert_eq!(packet.header.timestamp, original.timestamp);
+    }
+    assert!(site.counters.pli_in.value() > 100);
+    site.feed(false, &[300]);
+    let last = site.fed.last().unwrap().clone();
+    site.until("live media", |site| {
+        site.peers[0]
+            .client
+            .packets
+            .last()
+            .is_some_and(|it| it.payload == last)
+    });
+    assert_eq!(site.peers[0].client.packets.len(), 121);
 }

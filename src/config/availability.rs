@@ -6,12 +6,7 @@ use crate::error::Error;
 /// An option that answers Unsupported unless it gets its default, or one of these texts.
 pub(super) type NotYet = (u32, &'static [&'static str]);
 
-pub(super) const SUBSYSTEM: &[NotYet] = &[
-    (CORERTC_OPT_WHIP_CODECS, &[]),
-    (CORERTC_OPT_WHIP_TAKEOVER, &[]),
-    (CORERTC_OPT_WHIP_DIRECT, &[]),
-    (CORERTC_OPT_INPUT_TRANSPORT, &[]),
-];
+pub(super) const SUBSYSTEM: &[NotYet] = &[(CORERTC_OPT_WHIP_CODECS, &[])];
 
 pub(super) const PROCESS: &[NotYet] = &[
     (

@@ -17,7 +17,6 @@ use super::send::{Kind, Outlet, find_runs};
 use super::shard::{Entry, Shard};
 use crate::net::Path;
 use crate::rtp::Media;
-use crate::rtp::codec::Codec;
 use crate::stats::Counters;
 use crate::stream::FrameBatch;
 use crate::stream::history::Next;
@@ -135,14 +134,19 @@ impl Shard {
         if entry.start.catch_up.is_some() {
             return;
         }
-        // These count their pictures inside the payload, which is the same for all: going back looks like old news.
-        let counted = |codec| matches!(codec, Codec::Vp8 | Codec::Vp9);
-        let info = playing.stream.info();
-        let can = info.video.is_some_and(|video| !counted(video.codec))
-            && playing.stream.history().gop_start(now).is_some();
-        if !can {
-            playing.stream.want_keyframe(now);
-        } else if entry.start.answers(now) {
+        let history = playing.stream.history();
+        let kept = history
+            .gop_start(now)
+            .and_then(|start| history.holding(Media::Video, start))
+            .zip(history.newest(Media::Video));
+        let Some((again, last)) = kept else {
+            return playing.stream.want_keyframe(now);
+        };
+        if entry.start.answers(now) {
+            let first = |batch: &FrameBatch| batch.payload_of(&batch.packets[0]).to_vec();
+            entry
+                .viewer
+                .repeat(Media::Video, &first(&again), &first(&last));
             let key = entry.key;
             self.join(key, now);
         }
@@ -271,6 +275,7 @@ impl Outlet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtp::codec::Codec;
     use crate::stream::PacketSpan;
 
     fn batch(first_seq: u64, keyframe: bool) -> FrameBatch {

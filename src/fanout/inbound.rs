@@ -54,7 +54,11 @@ impl Shard {
         now: Instant,
         wall: SystemTime,
     ) {
-        if route.shard == self.index {
+        if route.shard == self.index && self.publishers.has(route.key) {
+            self.with_publisher(route.key, |publisher, out| {
+                publisher.datagram(path, bytes, credit, now, out);
+            });
+        } else if route.shard == self.index {
             self.with_viewer(route.key, |viewer, out| {
                 viewer.datagram(path, bytes, credit, now, wall, out)
             });

@@ -28,6 +28,7 @@ impl Shard {
         for (_, entry) in &mut self.viewers {
             entry.in_frame = [false; 2];
         }
+        self.publishers.mend(self.serving);
         let Some(key) = self.serving.take() else {
             return;
         };

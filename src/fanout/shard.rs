@@ -11,6 +11,7 @@ use super::catchup::Start;
 use super::inbox::Inbox;
 use super::joining::Joining;
 use super::lanes::Lanes;
+use super::publishers::Publishers;
 use super::repairs::Repairs;
 use super::send::Outlet;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
@@ -71,8 +72,9 @@ pub(super) struct Shard {
     pub(super) peers: Vec<Peer>,
     pub(super) demux: Arc<Demux>,
     gso: bool,
-    idle_timeout: Duration,
+    pub(super) idle_timeout: Duration,
     pub(super) counters: Arc<Counters>,
+    pub(super) publishers: Publishers,
     pub(super) viewers: Slab<Entry>,
     pub(super) by_key: HashMap<u64, usize>,
     pub(super) streams: HashMap<StreamKey, Playing>,
@@ -98,6 +100,7 @@ impl Shard {
             idle_timeout: plan.idle_timeout,
             inbox: Arc::new(Inbox::new(plan.counters.clone())),
             counters: plan.counters,
+            publishers: Publishers::default(),
             viewers: Slab::new(),
             by_key: HashMap::new(),
             streams: HashMap::new(),
@@ -193,13 +196,28 @@ impl Shard {
         self.work_off(index);
     }
 
-    /// A viewer's checks may be signed with these credentials, too.
+    /// A peer's checks may be signed with these credentials, too.
     pub(super) fn restart_ice(&mut self, key: u64, credentials: Credentials) {
-        if self.by_key.contains_key(&key) {
+        let publishes = self.publishers.has(key);
+        if publishes || self.by_key.contains_key(&key) {
             let shard = self.index;
             self.demux
                 .add_ufrag(&credentials.ufrag, Route { shard, key });
-            self.with_viewer(key, |viewer, out| viewer.restart_ice(credentials, out));
+            if publishes {
+                self.with_publisher(key, |publisher, out| {
+                    publisher.restart_ice(credentials, out)
+                });
+            } else {
+                self.with_viewer(key, |viewer, out| viewer.restart_ice(credentials, out));
+            }
+        }
+    }
+
+    /// A viewer is connected: it needs a key frame.
+    pub(super) fn begins(&self, key: u64, now: Instant) {
+        let entry = self.by_key.get(&key).map(|index| &self.viewers[*index]);
+        if let Some(playing) = entry.and_then(|entry| self.streams.get(&entry.stream)) {
+            playing.stream.viewer_begins(now);
         }
     }
 
@@ -274,6 +292,7 @@ impl Shard {
 
     /// Reports that are due, numbers, and who has fallen silent.
     pub(super) fn tick(&mut self, now: Instant, wall: SystemTime) {
+        self.tick_publishers(now);
         let due: Vec<usize> = self
             .viewers
             .iter()

@@ -56,6 +56,7 @@ async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) -> io
     }
     tokio::task::spawn_local(media(shard.clone()));
     tokio::task::spawn_local(clock(shard.clone()));
+    tokio::task::spawn_local(publishers(shard.clone()));
     obey(shard, index, commands).await;
     Ok(())
 }
@@ -125,48 +126,6 @@ async fn media(shard: Shared) {
 }
 
 impl Shard {
-    fn command(&mut self, command: Command, index: usize, now: Instant) {
-        match command {
-            Command::Add(key, viewer) => self.add(key, *viewer, now),
-            Command::Transmit(key, path, bytes) => {
-                self.with_viewer(key, |viewer, out| viewer.transmit(path, bytes, out));
-            }
-            Command::Connect(key, keys, path) => {
-                let mut refused = None;
-                self.with_viewer(key, |viewer, out| {
-                    refused = viewer.connect(&keys, path, now, out).err()
-                });
-                if let Some(error) = refused {
-                    self.refuse(key, error.to_string());
-                } else {
-                    self.connected(key, now);
-                }
-            }
-            Command::RestartIce(key, credentials, done) => {
-                self.restart_ice(key, credentials);
-                let _ = done.send(());
-            }
-            Command::Remove(key, last_words, done) => {
-                self.remove(key, last_words);
-                // Nobody waits any more: fine.
-                let _ = done.send(());
-            }
-            Command::Datagram(key, path, bytes, credit) => {
-                self.peers[index].taken();
-                let wall = SystemTime::now();
-                self.with_viewer(key, |viewer, out| {
-                    viewer.datagram(path, &bytes, credit, now, wall, out)
-                });
-            }
-            Command::Spawn(make) => {
-                tokio::task::spawn_local(make());
-            }
-            #[cfg(test)]
-            Command::Test(work) => work(self),
-            Command::Stop => {}
-        }
-    }
-
     /// What has to wait for live frames: repairs, then viewers that catch up. Gives the time of what comes next.
     fn after_live(&mut self, now: Instant) -> Option<Instant> {
         let live_due = self.lanes.next_due();
@@ -189,5 +148,29 @@ async fn clock(shard: Shared) {
         interval.tick().await;
         let mut shard = shard.borrow_mut();
         shard.guard(|shard| shard.tick(Instant::now(), SystemTime::now()));
+    }
+}
+
+/// What publishers and their ingests want done by time, to the millisecond.
+async fn publishers(shard: Shared) {
+    let changed = shard.borrow().publishers.changed.clone();
+    loop {
+        let due = shard.borrow_mut().publishers.due();
+        match due {
+            Some(due) => {
+                tokio::select! {
+                    () = changed.notified() => {}
+                    () = tokio::time::sleep_until(due.into()) => {}
+                }
+            }
+            None => changed.notified().await,
+        }
+        let done = {
+            let mut shard = shard.borrow_mut();
+            shard.guard(|shard| shard.publishers_due(Instant::now()))
+        };
+        if done.is_none() {
+            tokio::time::sleep(AFTER_PANIC).await;
+        }
     }
 }

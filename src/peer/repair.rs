@@ -108,7 +108,7 @@ impl Viewer {
         plain: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> bool {
-        let (Some(security), Some(track)) = (&self.security, &mut self.tracks[media as usize])
+        let (Some(security), Some(track)) = (&self.link.security, &mut self.tracks[media as usize])
         else {
             return false;
         };
@@ -123,14 +123,14 @@ impl Viewer {
         let Some(Again { header, index, osn }) = track.again(seq, timestamp, marker) else {
             return false;
         };
-        if let Some(osn) = osn {
-            plain.clear();
-            plain.extend_from_slice(&osn);
-            plain.extend_from_slice(payload);
-            security.outbound.seal_rtp(&header, plain, index, out);
-        } else {
-            security.outbound.seal_rtp(&header, payload, index, out);
+        plain.clear();
+        plain.extend(osn.into_iter().flatten());
+        let front = plain.len();
+        plain.extend_from_slice(payload);
+        if let Some(pictures) = track.pictures() {
+            pictures.apply(track.codec(), &mut plain[front..]);
         }
+        security.outbound.seal_rtp(&header, plain, index, out);
         true
     }
 
@@ -138,6 +138,13 @@ impl Viewer {
     pub fn stop(&mut self, media: Media) {
         if let Some(track) = self.tracks[media as usize].as_mut() {
             track.stop();
+        }
+    }
+
+    /// The picture of payload `again` will be sent once more, behind that of `last`.
+    pub fn repeat(&mut self, media: Media, again: &[u8], last: &[u8]) {
+        if let Some(track) = self.tracks[media as usize].as_mut() {
+            track.repeat(again, last);
         }
     }
 
@@ -154,8 +161,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::peer::link::Security;
     use crate::peer::srtp::{Inbound, Keys, Outbound, Profile};
-    use crate::peer::viewer::Security;
     use crate::peer::{RtxSetup, TrackSetup, ViewerSetup};
     use crate::rtp::codec::Codec;
 
@@ -184,7 +191,7 @@ mod tests {
             cname: "".into(),
         };
         let mut viewer = Viewer::new(setup, false, Arc::default(), Instant::now());
-        viewer.security = Some(Security {
+        viewer.link.security = Some(Security {
             outbound: Outbound::new(&keys(1, 2)).unwrap(),
             inbound: Inbound::new(&keys(1, 2)).unwrap(),
         });

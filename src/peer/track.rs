@@ -1,6 +1,7 @@
 //! One track a viewer receives: its SSRC and payload type, and how the stream's line becomes the viewer's own.
 
 use crate::rtp::codec::Codec;
+use crate::rtp::codec::pictures::PictureShift;
 use crate::rtp::rtcp;
 
 /// Octets of a fixed RTP header (RFC 3550 §5.1); viewers get no extension.
@@ -44,6 +45,7 @@ pub struct Track {
     /// SRTP index the next packet may have; all below are used up, sent or not.
     next_index: u64,
     next_rtx_index: u64,
+    pictures: PictureShift,
     packets: u32,
     octets: u32,
 }
@@ -76,6 +78,7 @@ impl Track {
             line: None,
             next_index: u64::from(setup.first_seq),
             next_rtx_index: setup.rtx.map_or(0, |rtx| u64::from(rtx.first_seq)),
+            pictures: PictureShift::default(),
             packets: 0,
             octets: 0,
         }
@@ -110,6 +113,19 @@ impl Track {
     /// Has to be started anew, elsewhere in the stream. What was sent up to here can't be repaired any more.
     pub fn stop(&mut self) {
         self.line = None;
+    }
+
+    /// The picture of payload `again` will be sent once more, behind that of `last`: where pictures are numbered in the
+    /// payload, this viewer's go on.
+    pub fn repeat(&mut self, again: &[u8], last: &[u8]) {
+        self.pictures = self.pictures.so_that(self.setup.codec, again, last);
+    }
+
+    /// How payloads have to be changed for this viewer; None: not at all, as for nearly all viewers.
+    #[inline]
+    #[must_use]
+    pub fn pictures(&self) -> Option<PictureShift> {
+        (!self.pictures.is_zero()).then_some(self.pictures)
     }
 
     /// The stream's packets up to `stream_end` (not included) are about to be sent: their indices are used up.

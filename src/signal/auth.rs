@@ -71,9 +71,11 @@ pub(super) fn check_token(
     Err(Box::new(unauthorized(detail, &challenge)))
 }
 
-/// Whether `given` is the configured token for playing, or none is configured.
-pub(crate) fn may_play(signal: &Signal, given: &str) -> bool {
-    matches(signal.settings.play_token.as_deref(), given)
+/// For what tells of all streams (the list, the metrics): the token for playing, then the host's callback, asked with an
+/// empty stream id. The error is the answer.
+pub(crate) async fn gate(signal: &Signal, request: &Request) -> Result<(), Box<Response<Bytes>>> {
+    check_token(signal, Action::Play, request)?;
+    ask(signal, Action::Play, "", request).await
 }
 
 /// Compares in constant time: how much of a guess was right can't be measured.
@@ -120,7 +122,7 @@ pub(super) async fn ask(
 
 /// The Bearer token, its scheme compared without case (RFC 9110 §11.1), else `?token=` or `?jwt=` (P025); or empty.
 /// `raw`: a header that is one word is the token, too (P024, C071).
-pub(crate) fn token(request: &::http::Request<Bytes>, raw: bool) -> String {
+fn token(request: &::http::Request<Bytes>, raw: bool) -> String {
     let header = text(request.headers(), AUTHORIZATION).trim();
     let bearer = match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {

@@ -11,8 +11,9 @@ use crate::rtp::Media;
 /// A medium silent for this long, while the other is not, has stopped.
 const STOPPED: Duration = Duration::from_secs(3);
 
-/// Key frames further apart than this make viewers wait: 10 s are usual for files and cameras, a second is slack.
-const LONG_GOP: Duration = Duration::from_secs(11);
+/// Key frames further apart than this make viewers wait. 10 s are usual for files and cameras; the default of GOP_CACHE_MS
+/// holds as much as this.
+const LONG_GOP: Duration = Duration::from_secs(12);
 
 /// A medium that stops and goes on all the time is not told of more often.
 const TELL_AGAIN: Duration = Duration::from_secs(60);

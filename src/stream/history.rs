@@ -93,6 +93,12 @@ impl History {
         (age(gop.since) <= self.limits.time && age(newest) <= STALE).then_some(gop.first_seq)
     }
 
+    /// The last batch of this medium.
+    #[must_use]
+    pub fn newest(&self, media: Media) -> Option<Arc<FrameBatch>> {
+        self.lock(media).batches.back().cloned()
+    }
+
     /// Where the next batch of this medium will begin; None before the first.
     #[must_use]
     pub fn end(&self, media: Media) -> Option<u64> {

@@ -45,7 +45,7 @@ pub(super) struct Live {
     pub(super) hooks: Hooks,
     pub(super) counters: Arc<Counters>,
     pub(super) events: Events,
-    pub(super) keys: AtomicU64,
+    pub(super) keys: Arc<AtomicU64>,
     /// What a stream may keep for joining viewers.
     pub(super) kept: history::Limits,
 }

@@ -24,6 +24,9 @@ const FLAGS: &[&str] = &[
     "--autoplay-policy=no-user-gesture-required",
     // A machine may have no other interface than loopback.
     "--allow-loopback-in-peer-connection",
+    // A camera with a moving picture and a microphone that beeps, given without asking.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 ];
 
 /// What a viewer on a [`Site`] sees and hears.
@@ -31,6 +34,8 @@ const FLAGS: &[&str] = &[
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
     pub(crate) state: String,
+    /// What making the offer took; the times below count from the POST.
+    pub(crate) offer_ms: f64,
     pub(crate) connected_ms: Option<f64>,
     pub(crate) first_frame_ms: Option<f64>,
     pub(crate) frames_decoded: u64,
@@ -110,6 +115,27 @@ impl Browser {
 
     pub(crate) fn goto(&self, url: &str) {
         self.runtime.block_on(self.client().goto(url)).unwrap();
+    }
+
+    /// Clicks the element a selector finds, as a person does.
+    pub(crate) fn click(&self, selector: &str) {
+        self.runtime.block_on(async {
+            let locator = fantoccini::Locator::Css(selector);
+            let element = self.client().find(locator).await.unwrap();
+            element.click().await.unwrap();
+        });
+    }
+
+    /// Makes the window so large, in CSS pixels with the browser's own frame.
+    pub(crate) fn resize(&self, width: u32, height: u32) {
+        self.runtime
+            .block_on(self.client().set_window_size(width, height))
+            .unwrap();
+    }
+
+    /// A PNG of what the window shows.
+    pub(crate) fn screenshot(&self) -> Vec<u8> {
+        self.runtime.block_on(self.client().screenshot()).unwrap()
     }
 
     /// Opens a tab, and makes it the current one. Gives the one that was current before.

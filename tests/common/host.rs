@@ -14,6 +14,7 @@ pub(crate) struct Host {
     pub(crate) subsystem: Subsystem,
     pub(crate) port: u16,
     torn_down: Arc<Mutex<Vec<String>>>,
+    whip_torn_down: Arc<Mutex<Vec<String>>>,
 }
 
 impl Host {
@@ -27,9 +28,11 @@ impl Host {
         change(&mut settings);
         let torn_down = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&torn_down);
+        let whip_torn_down = Arc::new(Mutex::new(Vec::new()));
+        let whip_seen = Arc::clone(&whip_torn_down);
         let hooks = Hooks {
             teardown: Arc::new(move |id| seen.lock().unwrap().push(id.to_owned())),
-            whip_teardown: Arc::new(|_| {}),
+            whip_teardown: Arc::new(move |id| whip_seen.lock().unwrap().push(id.to_owned())),
             auth: Arc::new(|_| None),
         };
         let subsystem = Subsystem::new(settings, hooks).unwrap();
@@ -38,6 +41,7 @@ impl Host {
             subsystem,
             port,
             torn_down,
+            whip_torn_down,
         }
     }
 
@@ -58,6 +62,11 @@ impl Host {
     /// Ids the teardown hook was called with, in order.
     pub(crate) fn torn_down(&self) -> Vec<String> {
         self.torn_down.lock().unwrap().clone()
+    }
+
+    /// Ids the WHIP teardown hook was called with, in order.
+    pub(crate) fn whip_torn_down(&self) -> Vec<String> {
+        self.whip_torn_down.lock().unwrap().clone()
     }
 
     /// Waits until the only stream has sent for `seconds`.
@@ -147,6 +156,7 @@ fn defaults() -> Settings {
         whip_direct: false,
         wait_for_stream: Duration::from_secs(10),
         stop_linger: Duration::ZERO,
+        input_transport: corertc::config::InputTransport::Udp,
         public_url: None,
         https_only: false,
         raw_token: false,

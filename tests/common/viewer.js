@@ -51,8 +51,10 @@ window.whep = (() => {
     for (const kind of kinds) {
       pc.addTransceiver(kind, { direction: 'recvonly' });
     }
+    const began = performance.now();
     await pc.setLocalDescription();
     viewer.posted = performance.now();
+    viewer.offer = viewer.posted - began;
     const response = await fetch(url, {
       method: 'POST',
       headers: { 'Content-Type': 'application/sdp' },
@@ -86,6 +88,7 @@ window.whep = (() => {
     const { pc, video, connected, firstFrame } = viewers.get(name);
     const seen = {
       state: pc.connectionState,
+      offerMs: viewers.get(name).offer ?? 0,
       connectedMs: connected,
       firstFrameMs: firstFrame,
       framesDecoded: 0,

@@ -29,6 +29,17 @@ impl PictureId {
         Some(Self { at, value, long })
     }
 
+    /// Writes another value in its place and form.
+    fn write(&self, value: u16, payload: &mut [u8]) {
+        if self.long {
+            let [high, low] = value.to_be_bytes();
+            payload[self.at] = high | 0x80;
+            payload[self.at + 1] = low;
+        } else {
+            payload[self.at] = (value & 0x7f) as u8;
+        }
+    }
+
     /// Offset of what follows it.
     pub(super) fn end(&self) -> usize {
         self.at + if self.long { 2 } else { 1 }
@@ -56,12 +67,7 @@ impl PictureLine {
     /// Rewrites the descriptor of one payload in place. A payload without PictureID stays as it is, and so does every
     /// payload of a codec that has none.
     pub fn rewrite(&mut self, codec: Codec, payload: &mut [u8]) {
-        let numbers = match codec {
-            Codec::Vp8 => vp8::numbers(payload),
-            Codec::Vp9 => vp9::numbers(payload),
-            _ => None,
-        };
-        let Some((id, tl0_at)) = numbers else {
+        let Some((id, tl0_at)) = numbers(codec, payload) else {
             return;
         };
         let tl0 = tl0_at.map(|at| payload[at]);
@@ -76,17 +82,62 @@ impl PictureLine {
         }
         let value = id.value.wrapping_add(self.shift) & 0x7fff;
         self.last = Some(value);
-        if id.long {
-            let [high, low] = value.to_be_bytes();
-            payload[id.at] = high | 0x80;
-            payload[id.at + 1] = low;
-        } else {
-            payload[id.at] = (value & 0x7f) as u8;
-        }
+        id.write(value, payload);
         if let (Some(at), Some(tl0)) = (tl0_at, tl0) {
             self.last_tl0 = tl0.wrapping_add(self.tl0_shift);
             payload[at] = self.last_tl0;
         }
+    }
+}
+
+/// What one receiver's picture numbers are ahead of the stream's: it was sent pictures twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PictureShift {
+    id: u16,
+    tl0: u8,
+}
+
+impl PictureShift {
+    /// Nothing to change.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+
+    /// More by so much that the picture `again` follows the picture `last` (each by one of its payloads).
+    #[must_use]
+    pub fn so_that(self, codec: Codec, again: &[u8], last: &[u8]) -> Self {
+        let (Some((again_id, again_tl0)), Some((last_id, last_tl0))) =
+            (numbers(codec, again), numbers(codec, last))
+        else {
+            return self;
+        };
+        let tl0 = |payload: &[u8], at: Option<usize>| at.map_or(0, |at| payload[at]);
+        let behind = last_id.value.wrapping_sub(again_id.value);
+        let tl0_behind = tl0(last, last_tl0).wrapping_sub(tl0(again, again_tl0));
+        Self {
+            id: self.id.wrapping_add(behind).wrapping_add(1) & 0x7fff,
+            tl0: self.tl0.wrapping_add(tl0_behind).wrapping_add(1),
+        }
+    }
+
+    /// Changes the numbers in one payload.
+    pub fn apply(self, codec: Codec, payload: &mut [u8]) {
+        let Some((id, tl0_at)) = numbers(codec, payload) else {
+            return;
+        };
+        id.write(id.value.wrapping_add(self.id), payload);
+        if let Some(at) = tl0_at {
+            payload[at] = payload[at].wrapping_add(self.tl0);
+        }
+    }
+}
+
+fn numbers(codec: Codec, payload: &[u8]) -> Option<Numbers> {
+    match codec {
+        Codec::Vp8 => vp8::numbers(payload),
+        Codec::Vp9 => vp9::numbers(payload),
+        _ => None,
     }
 }
 
@@ -146,6 +197,31 @@ mod tests {
         let mut second = payload(3, 4);
         line.rewrite(Codec::Vp9, &mut second);
         assert_eq!(second, payload(10, 201));
+    }
+
+    #[test]
+    fn pictures_sent_twice_get_numbers_that_go_on() {
+        let picture = |id: u16, tl0: u8| {
+            let [high, low] = id.to_be_bytes();
+            [0x90, 0xc0, high | 0x80, low, tl0, 0x71, 0, 0]
+        };
+        let (key, last) = (picture(0x7ff0, 250), picture(3, 13));
+        let shift = PictureShift::default().so_that(Codec::Vp8, &key, &last);
+        for (of_stream, of_viewer) in [(key, picture(4, 14)), (last, picture(23, 33))] {
+            let mut payload = of_stream;
+            shift.apply(Codec::Vp8, &mut payload);
+            assert_eq!(payload, of_viewer);
+        }
+        // And a second time, on top.
+        let shift = shift.so_that(Codec::Vp8, &key, &last);
+        let mut payload = key;
+        shift.apply(Codec::Vp8, &mut payload);
+        assert_eq!(payload, picture(24, 34));
+        assert!(
+            PictureShift::default()
+                .so_that(Codec::H264, &key, &last)
+                .is_zero()
+        );
     }
 
     #[test]
