@@ -158,7 +158,7 @@ fn stop_and_start_sound_and_full_screen_do_what_they_say() {
     };
     assert_eq!(sound(browser)[0], json!(true));
     browser.click("#sound");
-    assert_eq!(sound(browser), json!([false, 1.0]));
+    assert_eq!(sound(browser), json!([false, 1]));
     browser.run(
         "const volume = document.getElementById('volume'); volume.value = '30'; \
          volume.dispatchEvent(new Event('input'))",
