@@ -66,6 +66,7 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR_ABS)/pkgconfig
 	install -m 644 include/corertc.h $(DESTDIR)$(PREFIX)/include/corertc.h
 	install -m 755 $(LIB)/libcorertc.so $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so.$(ABI)
+	objcopy --strip-debug $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so.$(ABI)
 	ln -sf libcorertc.so.$(ABI) $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so
 	install -m 644 $(LIB)/libcorertc.a $(DESTDIR)$(LIBDIR_ABS)/libcorertc.a
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR_ABS)|' -e 's|@INCLUDEDIR@|$${prefix}/include|' \
@@ -88,20 +89,22 @@ demo:
 
 needs-test:
 	@scripts/install-missing.sh $(TEST_NEEDS)
+	@{ $(CARGO) fmt --version && $(CARGO) clippy --version; } > /dev/null 2>&1 || rustup component add rustfmt clippy
 
 # Everything that must hold before a change goes in.
 test: needs-test
 	$(MAKE) fmt-check lint build
 	$(CARGO) test --locked
-
-# What takes longer: memory checkers around the C host, and the soak tests.
-check-all: test
 	scripts/check-memory.sh
+
+# What takes longer or wants a quiet machine: soak tests and measurements.
+check-all: test
 	$(CARGO) test --locked --release -- --ignored
 
 # The contenders side by side; a package of its own, with its own lock.
-bench: needs-build
-	cd bench && $(CARGO) run --locked --release
+bench: needs-test
+	bench/run.sh
+	$(CARGO) bench --locked --bench start
 
 # Writes include/corertc.h anew after a change of the exports.
 header:

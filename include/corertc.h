@@ -58,7 +58,7 @@ extern "C" {
 #define CORERTC_EVENT_STREAM_ACTIVE    5u  /* first packet after start or after a silence */
 #define CORERTC_EVENT_STREAM_INACTIVE  6u
 #define CORERTC_EVENT_KEYFRAME_WANTED  7u
-#define CORERTC_EVENT_WARNING          8u  /* detail.code: wrong_kind, codec_mismatch, b_frames, no_parameter_sets, ... */
+#define CORERTC_EVENT_WARNING          8u  /* detail.code: wrong_kind, codec_mismatch, b_frames, no_parameter_sets, long_gop, leg_stopped, ... */
 
 #define CORERTC_ACTION_PLAY    1u
 #define CORERTC_ACTION_PUBLISH 2u
@@ -292,6 +292,7 @@ extern "C" {
 
 /**
  * Text. What FFmpeg makes of the video: `h264`, `vp8`, `vp9`, `av1`, `h265`, or `copy`. Default: `h264`.
+ * FFmpeg sends AV1 from version 8 on; one before that ends with an error, or sends only the audio where ISOLATE is set.
  */
 #define CORERTC_PROCESS_VIDEO_CODEC 3
 

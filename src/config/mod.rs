@@ -70,6 +70,7 @@ pub struct Settings {
     pub whip_direct: bool,
     pub wait_for_stream: Duration,
     pub stop_linger: Duration,
+    pub input_transport: InputTransport,
     /// Without a trailing slash.
     pub public_url: Option<String>,
     pub https_only: bool,
@@ -92,6 +93,15 @@ pub enum MissingMedia {
     Inactive,
     /// The offer is refused: 422.
     Refused,
+}
+
+/// How FFmpeg reads an ingest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputTransport {
+    /// SDP and RTP over UDP ports.
+    Udp,
+    /// RTSP over TCP.
+    Rtsp,
 }
 
 /// What FFmpeg encodes video to: `Copy` passes the source's own codec on.

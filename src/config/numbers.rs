@@ -94,6 +94,7 @@ pub const CORERTC_PROCESS_VIDEO_MAP: u32 = 1;
 /// Text. FFmpeg stream specifier of the audio. Default: `0:a:0`.
 pub const CORERTC_PROCESS_AUDIO_MAP: u32 = 2;
 /// Text. What FFmpeg makes of the video: `h264`, `vp8`, `vp9`, `av1`, `h265`, or `copy`. Default: `h264`.
+/// FFmpeg sends AV1 from version 8 on; one before that ends with an error, or sends only the audio where ISOLATE is set.
 pub const CORERTC_PROCESS_VIDEO_CODEC: u32 = 3;
 /// Text. The source's codec, which `copy` passes on: `h264`, `vp8`, `vp9`, `av1`, `h265`. Default: `h264`.
 pub const CORERTC_PROCESS_SOURCE_CODEC: u32 = 4;

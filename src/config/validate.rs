@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::numbers::*;
 use super::options::Options;
-use super::{MissingMedia, Settings, certificate};
+use super::{InputTransport, MissingMedia, Settings, certificate};
 use crate::error::Error;
 
 impl Options {
@@ -48,6 +48,7 @@ impl Options {
             whip_direct: self.switch(CORERTC_OPT_WHIP_DIRECT)?,
             wait_for_stream: self.milliseconds(CORERTC_OPT_WAIT_FOR_STREAM_MS)?,
             stop_linger: self.milliseconds(CORERTC_OPT_STOP_LINGER_MS)?,
+            input_transport: self.input_transport()?,
             public_url: self.public_url()?,
             https_only: self.switch(CORERTC_OPT_HTTPS_ONLY)?,
             raw_token: self.switch(CORERTC_OPT_RAW_TOKEN)?,
@@ -65,6 +66,13 @@ impl Options {
 
     fn milliseconds(&self, option: u32) -> Result<Duration, Error> {
         self.number(option).map(Duration::from_millis)
+    }
+
+    fn input_transport(&self) -> Result<InputTransport, Error> {
+        Ok(match self.number(CORERTC_OPT_INPUT_TRANSPORT)? {
+            0 => InputTransport::Udp,
+            _ => InputTransport::Rtsp,
+        })
     }
 
     fn size(&self, option: u32) -> Result<usize, Error> {

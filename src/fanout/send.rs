@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 use slab::Slab;
 use tokio::net::UdpSocket;
 
+use super::catchup::Turn;
 use super::lanes::Round;
 use super::shard::{Entry, Shard};
 use crate::net::{MAX_MESSAGES, Outcome, Path, SendBatch};
@@ -20,17 +21,35 @@ const CHUNK_VIEWERS: usize = 16;
 /// Scratch bytes per system call: what stays in a core's second-level cache.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// Largest UDP message over IPv4 (over IPv6 it is larger), segments or not.
+const MESSAGE_MAX: usize = 65_507;
+/// RTP header and SRTP tag at most.
+const PACKET_OVERHEAD: usize = 12 + 16;
+
 /// Packets `first..first + count` that the kernel can cut out of one message: all of one length, but the last,
-/// which may be shorter (UDP_SEGMENT).
+/// which may be shorter (UDP_SEGMENT); not more than one message holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Run {
+pub(super) struct Run {
     first: usize,
     count: usize,
+}
+
+/// Why a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Kind {
+    /// As part of a round to everyone: what fails is lost, for the next frame is near.
+    #[default]
+    Live,
+    /// To catch up: what fails is tried again.
+    CatchUp,
+    /// Once more, after a loss: what fails will be asked for again.
+    Again,
 }
 
 /// What a message in flight carries.
 struct Load {
     viewer: usize,
+    kind: Kind,
     media: Media,
     packets: u32,
     payload_octets: u32,
@@ -40,12 +59,15 @@ struct Load {
 /// Buffers of the send loop, made once.
 #[derive(Default)]
 pub(super) struct Outlet {
-    scratch: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
     batch: SendBatch,
     loads: Vec<Load>,
-    runs: Vec<Run>,
-    socket: u8,
-    chunk_viewers: usize,
+    pub(super) runs: Vec<Run>,
+    pub(super) kind: Kind,
+    /// An RTX payload while it is put together.
+    pub(super) plain: Vec<u8>,
+    pub(super) socket: u8,
+    pub(super) chunk_viewers: usize,
     /// Viewers whose first packet of a track leaves in this round: a sender report follows at once.
     fresh: Vec<usize>,
 }
@@ -61,7 +83,7 @@ impl Outlet {
     }
 
     /// Seals one round of a frame for one viewer and queues it.
-    fn queue(&mut self, index: usize, entry: &Entry, path: &Path, batch: &FrameBatch) {
+    pub(super) fn queue(&mut self, index: usize, entry: &Entry, path: &Path, batch: &FrameBatch) {
         let media = batch.media;
         for run_index in 0..self.runs.len() {
             let run = self.runs[run_index];
@@ -111,7 +133,7 @@ impl Outlet {
         clippy::too_many_arguments,
         reason = "one line of the hot loop, with one caller"
     )]
-    fn message(
+    pub(super) fn message(
         &mut self,
         viewer: usize,
         media: Media,
@@ -128,6 +150,7 @@ impl Outlet {
         self.batch.push(path, start, len, segment, self.loads.len());
         self.loads.push(Load {
             viewer,
+            kind: self.kind,
             media,
             packets,
             payload_octets,
@@ -136,7 +159,7 @@ impl Outlet {
     }
 
     /// The next viewer, with at most `messages` messages, has no room in this chunk.
-    fn must_flush(&self, socket: u8, messages: usize) -> bool {
+    pub(super) fn must_flush(&self, socket: u8, messages: usize) -> bool {
         self.socket != socket
             || self.chunk_viewers >= CHUNK_VIEWERS
             || self.scratch.len() >= CHUNK_BYTES
@@ -144,7 +167,7 @@ impl Outlet {
     }
 
     /// Gives the chunk to the kernel and books what became of it. Whoever can't be served loses the frame.
-    fn flush(
+    pub(super) fn flush(
         &mut self,
         sockets: &[Arc<UdpSocket>],
         viewers: &mut Slab<Entry>,
@@ -166,14 +189,22 @@ impl Outlet {
                 match outcome {
                     Outcome::Sent | Outcome::SentPlain => {
                         entry.viewer.segments &= outcome == Outcome::Sent;
-                        entry
-                            .viewer
-                            .count(load.media, load.packets, load.payload_octets);
+                        if load.kind == Kind::Again {
+                            counters.repaired.add(u64::from(load.packets));
+                        } else {
+                            entry
+                                .viewer
+                                .count(load.media, load.packets, load.payload_octets);
+                        }
                         entry.packets += u64::from(load.packets);
                         entry.bytes += u64::from(load.wire_bytes);
                         packets += u64::from(load.packets);
                         bytes += u64::from(load.wire_bytes);
                     }
+                    _ if load.kind == Kind::Again => {
+                        counters.nack_unrepaired.add(u64::from(load.packets));
+                    }
+                    Outcome::Blocked if load.kind == Kind::CatchUp => entry.start.blocked = true,
                     Outcome::Blocked | Outcome::Failed(_) => {
                         if std::mem::take(&mut entry.in_frame[load.media as usize]) {
                             entry.frames_dropped += 1;
@@ -208,11 +239,23 @@ impl Shard {
             let entry = &mut self.viewers[index];
             let media = batch.media as usize;
             if round.first == 0 {
+                let turn = match batch.media {
+                    Media::Video => entry.start.turn(batch),
+                    Media::Audio => Turn::Live,
+                };
+                if turn == Turn::Anew {
+                    entry.viewer.stop(batch.media);
+                    self.joining.remove(entry.key);
+                }
                 let had_started = entry.viewer.started(batch.media);
-                entry.in_frame[media] =
-                    entry
-                        .viewer
-                        .begin(batch.media, batch.codec, batch.first_seq, batch.keyframe);
+                entry.in_frame[media] = turn != Turn::No
+                    && entry.viewer.begin(
+                        batch.media,
+                        batch.codec,
+                        batch.first_seq,
+                        batch.packets.len(),
+                        batch.keyframe,
+                    );
                 if entry.in_frame[media] && !had_started {
                     self.outlet.fresh.push(index);
                 }
@@ -242,11 +285,13 @@ impl Shard {
 }
 
 /// Splits packets `first..end` into runs the kernel can segment.
-fn find_runs(runs: &mut Vec<Run>, batch: &FrameBatch, first: usize, end: usize) {
+pub(super) fn find_runs(runs: &mut Vec<Run>, batch: &FrameBatch, first: usize, end: usize) {
     runs.clear();
     let mut at = first;
     while at < end {
         let len = batch.packets[at].len;
+        let most = (MESSAGE_MAX / (usize::from(len) + PACKET_OVERHEAD)).max(1);
+        let end = end.min(at + most);
         let mut next = at + 1;
         while next < end && batch.packets[next].len == len {
             next += 1;
@@ -301,6 +346,8 @@ mod tests {
         );
         assert_eq!(runs_of(&[5, 6, 7]), [(0, 1), (1, 1), (2, 1)]);
         assert_eq!(runs_of(&[7, 6, 6]), [(0, 2), (2, 1)]);
+        assert_eq!(runs_of(&[4095; 16]), [(0, 15), (15, 1)]);
+        assert_eq!(runs_of(&[65_000; 2]), [(0, 1), (1, 1)]);
         assert_eq!(runs_of(&[7]), [(0, 1)]);
         assert_eq!(runs_of(&[]), []);
     }

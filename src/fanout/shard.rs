@@ -8,8 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 use slab::Slab;
 use tokio::sync::mpsc;
 
+use super::catchup::Start;
 use super::inbox::Inbox;
+use super::joining::Joining;
 use super::lanes::Lanes;
+use super::publishers::Publishers;
+use super::repairs::Repairs;
 use super::send::Outlet;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route};
@@ -36,7 +40,10 @@ pub(super) struct Plan {
 pub(super) struct Entry {
     pub(super) viewer: Viewer,
     pub(super) key: u64,
-    stream: StreamKey,
+    pub(super) stream: StreamKey,
+    pub(super) start: Start,
+    /// Packets that wait to be sent to it again.
+    pub(super) repairs: usize,
     events: mpsc::Sender<ViewerEvent>,
     numbers: Arc<std::sync::Mutex<ViewerNumbers>>,
     /// Per medium: it gets the rest of the frame being sent.
@@ -61,14 +68,17 @@ pub(super) struct Shard {
     pub(super) peers: Vec<Peer>,
     pub(super) demux: Arc<Demux>,
     gso: bool,
-    idle_timeout: Duration,
+    pub(super) idle_timeout: Duration,
     pub(super) counters: Arc<Counters>,
+    pub(super) publishers: Publishers,
     pub(super) viewers: Slab<Entry>,
-    by_key: HashMap<u64, usize>,
+    pub(super) by_key: HashMap<u64, usize>,
     pub(super) streams: HashMap<StreamKey, Playing>,
     pub(super) inbox: Arc<Inbox>,
     taken: VecDeque<(StreamKey, Arc<FrameBatch>)>,
     pub(super) lanes: Lanes,
+    pub(super) joining: Joining,
+    pub(super) repairs: Repairs,
     pub(super) outlet: Outlet,
     outbox: Outbox,
 }
@@ -84,11 +94,14 @@ impl Shard {
             idle_timeout: plan.idle_timeout,
             inbox: Arc::new(Inbox::new(plan.counters.clone())),
             counters: plan.counters,
+            publishers: Publishers::default(),
             viewers: Slab::new(),
             by_key: HashMap::new(),
             streams: HashMap::new(),
             taken: VecDeque::new(),
             lanes: Lanes::default(),
+            joining: Joining::default(),
+            repairs: Repairs::default(),
             outlet: Outlet::default(),
             outbox: Outbox::default(),
         }
@@ -100,6 +113,8 @@ impl Shard {
             viewer: Viewer::new(new.setup, self.gso, self.counters.clone(), now),
             key,
             stream: stream_key,
+            start: Start::default(),
+            repairs: 0,
             events: new.events,
             numbers: new.numbers,
             in_frame: [false; 2],
@@ -126,6 +141,7 @@ impl Shard {
         let Some(index) = self.by_key.remove(&key) else {
             return;
         };
+        self.joining.remove(key);
         let viewer = &mut self.viewers[index].viewer;
         viewer.goodbye(&mut self.outbox);
         for datagram in last_words {
@@ -171,13 +187,28 @@ impl Shard {
         self.work_off(index);
     }
 
-    /// A viewer's checks may be signed with these credentials, too.
+    /// A peer's checks may be signed with these credentials, too.
     pub(super) fn restart_ice(&mut self, key: u64, credentials: Credentials) {
-        if self.by_key.contains_key(&key) {
+        let publishes = self.publishers.has(key);
+        if publishes || self.by_key.contains_key(&key) {
             let shard = self.index;
             self.demux
                 .add_ufrag(&credentials.ufrag, Route { shard, key });
-            self.with_viewer(key, |viewer, out| viewer.restart_ice(credentials, out));
+            if publishes {
+                self.with_publisher(key, |publisher, out| {
+                    publisher.restart_ice(credentials, out)
+                });
+            } else {
+                self.with_viewer(key, |viewer, out| viewer.restart_ice(credentials, out));
+            }
+        }
+    }
+
+    /// A viewer is connected: it needs a key frame.
+    pub(super) fn begins(&self, key: u64, now: Instant) {
+        let entry = self.by_key.get(&key).map(|index| &self.viewers[*index]);
+        if let Some(playing) = entry.and_then(|entry| self.streams.get(&entry.stream)) {
+            playing.stream.viewer_begins(now);
         }
     }
 
@@ -200,6 +231,9 @@ impl Shard {
         for path in self.outbox.learnt.drain(..) {
             self.demux.add_address(path.socket, path.remote, route);
         }
+        for path in self.outbox.proven.drain(..) {
+            self.demux.prove_address(path.socket, path.remote, route);
+        }
         for path in self.outbox.forgotten.drain(..) {
             self.demux.remove_address(path.socket, path.remote, route);
         }
@@ -209,21 +243,22 @@ impl Shard {
         for (path, bytes) in self.outbox.send.drain(..) {
             self.outlet.send_now(&self.sockets, &path, &bytes);
         }
-        for notice in self.outbox.notices.drain(..) {
+        for notice in std::mem::take(&mut self.outbox.notices) {
             let event = match notice {
                 Notice::Checked(path) => ViewerEvent::Checked(path),
                 Notice::Dtls(path, datagram) => ViewerEvent::Dtls(path, datagram),
                 Notice::Left => ViewerEvent::Left,
                 Notice::KeyframeWanted => {
-                    if let Some(playing) = self.streams.get(&entry.stream) {
-                        playing.stream.want_keyframe(Instant::now());
-                    }
+                    self.keyframe_wanted(index, Instant::now());
                     continue;
                 }
-                Notice::Missing(..) => continue,
+                Notice::Missing(media, missing) => {
+                    self.missing(index, media, &missing);
+                    continue;
+                }
             };
             let dtls = matches!(event, ViewerEvent::Dtls(..));
-            if entry.events.try_send(event).is_err() && dtls {
+            if self.viewers[index].events.try_send(event).is_err() && dtls {
                 self.counters.dtls_dropped.inc();
             }
         }
@@ -248,6 +283,7 @@ impl Shard {
 
     /// Reports that are due, numbers, and who has fallen silent.
     pub(super) fn tick(&mut self, now: Instant, wall: SystemTime) {
+        self.tick_publishers(now);
         let due: Vec<usize> = self
             .viewers
             .iter()
@@ -293,6 +329,7 @@ impl Shard {
             frames_dropped: entry.frames_dropped,
             loss_percent: feedback.loss_percent(),
             rtt: feedback.rtt(),
+            remb_bps: feedback.remb_bps(),
             remote: entry
                 .viewer
                 .media_path()

@@ -54,6 +54,7 @@ async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) -> io
     }
     tokio::task::spawn_local(media(shard.clone()));
     tokio::task::spawn_local(clock(shard.clone()));
+    tokio::task::spawn_local(publishers(shard.clone()));
     obey(shard, index, commands).await;
     Ok(())
 }
@@ -64,8 +65,24 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
         let now = Instant::now();
         match command {
             Command::Add(key, viewer) => shard.add(key, *viewer, now),
+            Command::AddPublisher(key, publisher) => shard.add_publisher(key, *publisher, now),
+            Command::Keyframe(key) => {
+                shard.with_publisher(key, |publisher, _| publisher.want_keyframe(now));
+            }
+            Command::Transmit(key, path, bytes) if shard.publishers.has(key) => {
+                shard.with_publisher(key, |publisher, out| publisher.transmit(path, bytes, out));
+            }
             Command::Transmit(key, path, bytes) => {
                 shard.with_viewer(key, |viewer, out| viewer.transmit(path, bytes, out));
+            }
+            Command::Connect(key, keys, path) if shard.publishers.has(key) => {
+                let mut refused = None;
+                shard.with_publisher(key, |publisher, out| {
+                    refused = publisher.connect(&keys, path, now, out).err();
+                });
+                if let Some(error) = refused {
+                    shard.refuse_publisher(key, &error.to_string());
+                }
             }
             Command::Connect(key, keys, path) => {
                 let mut refused = None;
@@ -74,23 +91,34 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
                 });
                 if let Some(error) = refused {
                     shard.refuse(key, error.to_string());
+                } else {
+                    shard.connected(key, now);
+                    shard.begins(key, now);
                 }
             }
             Command::RestartIce(key, credentials, done) => {
                 shard.restart_ice(key, credentials);
                 let _ = done.send(());
             }
-            Command::Remove(key, last_words, done) => {
-                shard.remove(key, last_words);
+            Command::Remove(key, mut last_words, done) => {
+                if !shard.remove_publisher(key, &mut last_words) {
+                    shard.remove(key, last_words);
+                }
                 // Nobody waits any more: fine.
                 let _ = done.send(());
             }
-            Command::Datagram(key, path, bytes) => {
+            Command::Datagram(key, path, bytes, credit) => {
                 shard.peers[index].taken();
                 let wall = SystemTime::now();
-                shard.with_viewer(key, |viewer, out| {
-                    viewer.datagram(path, &bytes, now, wall, out)
-                });
+                if shard.publishers.has(key) {
+                    shard.with_publisher(key, |publisher, out| {
+                        publisher.datagram(path, &bytes, credit, now, out);
+                    });
+                } else {
+                    shard.with_viewer(key, |viewer, out| {
+                        viewer.datagram(path, &bytes, credit, now, wall, out)
+                    });
+                }
             }
             Command::Spawn(make) => {
                 tokio::task::spawn_local(make());
@@ -138,7 +166,7 @@ async fn media(shard: Shared) {
                 };
                 shard.send_round(&round, now);
             }
-            shard.lanes.next_due()
+            shard.after_live(Instant::now())
         };
         match next_due {
             Some(due) if due <= Instant::now() => yield_now().await,
@@ -153,11 +181,45 @@ async fn media(shard: Shared) {
     }
 }
 
+impl Shard {
+    /// What has to wait for live frames: repairs, then viewers that catch up. Gives the time of what comes next.
+    fn after_live(&mut self, now: Instant) -> Option<Instant> {
+        let live_due = self.lanes.next_due();
+        if live_due.is_some_and(|due| due <= now) {
+            return live_due;
+        }
+        self.repair_some(now);
+        self.catch_up_some(now, SystemTime::now());
+        if !self.repairs.is_empty() {
+            return Some(now);
+        }
+        live_due.into_iter().chain(self.joining.next_due()).min()
+    }
+}
+
 async fn clock(shard: Shared) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
         shard.borrow_mut().tick(Instant::now(), SystemTime::now());
+    }
+}
+
+/// What publishers and their ingests want done by time, to the millisecond.
+async fn publishers(shard: Shared) {
+    let changed = shard.borrow().publishers.changed.clone();
+    loop {
+        let due = shard.borrow_mut().publishers.due();
+        match due {
+            Some(due) => {
+                tokio::select! {
+                    () = changed.notified() => {}
+                    () = tokio::time::sleep_until(due.into()) => {}
+                }
+            }
+            None => changed.notified().await,
+        }
+        shard.borrow_mut().publishers_due(Instant::now());
     }
 }

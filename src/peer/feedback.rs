@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::rtp::rtcp::{self, Item, RtcpError};
 
-/// Sequence numbers one RTCP packet may ask for again; more is no repair but a flood.
-const MISSING_MAX: usize = 256;
+/// Sequence numbers one RTCP packet may ask for again; more is no repair but a flood. Chromium asks for 1000 at most,
+/// the oldest first: what it needs most, a lost key frame, comes last.
+const MISSING_MAX: usize = 1024;
 
 /// The last reports of a viewer.
 #[derive(Debug, Default)]

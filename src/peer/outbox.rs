@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::ice::credentials::Credentials;
+use super::intake::{ExtensionIds, IntakeSetup};
+use super::published::Published;
 use super::track::TrackSetup;
 use crate::net::Path;
 use crate::rtp::Media;
@@ -17,6 +19,24 @@ pub struct ViewerSetup {
     pub cname: Arc<str>,
 }
 
+/// What a new publisher is made of.
+pub struct PublisherSetup {
+    /// Our ICE credentials for this session: what its checks are signed with.
+    pub credentials: Credentials,
+    /// The media of the answer, video first.
+    pub media: [Option<IntakeSetup>; 2],
+    /// The header extensions of the answer.
+    pub extensions: ExtensionIds,
+    /// It takes RTCP packets that are no compound (RFC 5506).
+    pub reduced_size: bool,
+    /// It wants an estimate (REMB) for want of transport-wide feedback.
+    pub remb: bool,
+    /// Our SSRC as receiver.
+    pub ssrc: u32,
+    /// Our CNAME.
+    pub cname: Arc<str>,
+}
+
 /// What a viewer wants done after a call; reused, so cleared by the caller.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -24,12 +44,16 @@ pub struct Outbox {
     pub send: Vec<(Path, Vec<u8>)>,
     /// For the session and the stream.
     pub notices: Vec<Notice>,
-    /// Paths from which this viewer must be found from now on.
+    /// Paths from which this viewer must be found from now on (again, where it is found there already).
     pub learnt: Vec<Path>,
+    /// Paths at which it has authenticated: what comes from there is most likely its own.
+    pub proven: Vec<Path>,
     /// Paths it has left.
     pub forgotten: Vec<Path>,
     /// Ufrags it is not found by any more.
     pub retired: Vec<String>,
+    /// A publisher's packets for its ingest.
+    pub published: Published,
 }
 
 /// News of a viewer.

@@ -8,41 +8,27 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
-use super::ice::generations::Generations;
+use super::ice::credentials::Credentials;
 use super::ice::{Kind, classify};
+use super::link::Link;
 use super::outbox::{Notice, Outbox, ViewerSetup};
-use super::paths::Paths;
-use super::srtp::{Inbound, Keys, Outbound, SrtpError};
+use super::repair::Repair;
+use super::srtp::{Keys, SrtpError};
 use super::track::Track;
 use crate::net::Path;
 use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
 
-/// DTLS datagrams that wait for the address to send more before it may get them.
-const HELD_MAX: usize = 8;
-/// Longest SRTCP packet read; longer ones are no feedback.
-const RTCP_MAX: usize = 1500;
-
-pub(super) struct Security {
-    outbound: Outbound,
-    inbound: Inbound,
-}
-
 /// The state of one viewer.
 pub struct Viewer {
-    pub(super) security: Option<Security>,
-    tracks: [Option<Track>; 2],
-    pub(super) media_path: Option<Path>,
+    pub(super) link: Link,
+    pub(super) tracks: [Option<Track>; 2],
     /// The kernel takes segmented sends on the path to it.
     pub segments: bool,
-    pub(super) paths: Paths,
-    pub(super) generations: Generations,
     cname: Arc<str>,
-    held: Vec<(Path, Vec<u8>)>,
-    pub(super) heard: Instant,
-    feedback: Feedback,
-    pub(super) counters: Arc<Counters>,
+    pub(super) feedback: Feedback,
+    pub(super) repair: Repair,
 }
 
 impl Viewer {
@@ -50,88 +36,59 @@ impl Viewer {
     #[must_use]
     pub fn new(setup: ViewerSetup, segments: bool, counters: Arc<Counters>, now: Instant) -> Self {
         Self {
-            security: None,
+            link: Link::new(setup.credentials, counters, now),
             tracks: setup.tracks.map(|track| track.map(Track::new)),
-            media_path: None,
             segments,
-            paths: Paths::default(),
-            generations: Generations::new(setup.credentials),
             cname: setup.cname,
-            held: Vec::new(),
-            heard: now,
             feedback: Feedback::default(),
-            counters,
+            repair: Repair::default(),
         }
     }
 
-    /// A datagram that may be this viewer's.
+    /// A datagram that may be this viewer's. `credit`: its bytes raise what its address may get; of the viewers that
+    /// may be meant one alone has that credit, so that they don't send three times the bytes each.
     pub fn datagram(
         &mut self,
         path: Path,
         bytes: &[u8],
+        credit: bool,
         now: Instant,
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        match classify(bytes) {
-            Kind::Stun => self.stun(path, bytes, now, out),
-            Kind::Dtls => self.dtls(path, bytes, out),
-            Kind::Rtcp => self.srtcp(path, bytes, now, wall, out),
+        let kind = classify(bytes);
+        let known = self.link.knows(kind, &path, bytes.len(), credit);
+        match kind {
+            Kind::Stun => self.link.stun(path, bytes, now, out),
+            Kind::Dtls => self.link.dtls(path, bytes, known, out),
+            Kind::Rtcp => {
+                if let Some(packet) = self.link.open_rtcp(path, bytes, known, now, out) {
+                    self.rtcp(&packet, wall, out);
+                }
+            }
             // A viewer sends no media; nothing here could use it.
-            Kind::Rtp => self.counters.srtp_rejected.inc(),
-            Kind::Unknown => self.counters.datagrams_unknown.inc(),
+            Kind::Rtp => self.link.counters.srtp_rejected.inc(),
+            Kind::Unknown => self.link.counters.datagrams_unknown.inc(),
         }
     }
 
-    fn dtls(&mut self, path: Path, bytes: &[u8], out: &mut Outbox) {
-        if !self.paths.received(&path, bytes.len()) {
-            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
-            return self.counters.stun_rejected.inc();
-        }
-        out.notices.push(Notice::Dtls(path, bytes.to_vec()));
-        self.release_held(out);
-    }
-
-    fn srtcp(
-        &mut self,
-        path: Path,
-        bytes: &[u8],
-        now: Instant,
-        wall: SystemTime,
-        out: &mut Outbox,
-    ) {
-        let known = self.paths.received(&path, bytes.len());
-        let Some(security) = self
-            .security
-            .as_mut()
-            .filter(|_| known && bytes.len() <= RTCP_MAX)
-        else {
-            return self.counters.srtp_rejected.inc();
-        };
-        let mut packet = bytes.to_vec();
-        if security.inbound.open_rtcp(&mut packet).is_err() {
-            return self.counters.srtp_rejected.inc();
-        }
-        self.heard = now;
-        if self.paths.prove(&path, now) {
-            self.media_path = Some(path);
-        }
+    fn rtcp(&mut self, packet: &[u8], wall: SystemTime, out: &mut Outbox) {
         let ssrcs = [self.ssrc(Media::Video), self.ssrc(Media::Audio)];
         let mut news = News::default();
         if self
             .feedback
-            .read(&packet, ssrcs, rtcp::ntp_from(wall), &mut news)
+            .read(packet, ssrcs, rtcp::ntp_from(wall), &mut news)
             .is_err()
         {
-            self.counters.rtcp_malformed.inc();
+            self.link.counters.rtcp_malformed.inc();
         }
         if news.keyframe_requests > 0 {
-            self.counters.pli_in.add(news.keyframe_requests);
+            self.link.counters.pli_in.add(news.keyframe_requests);
             out.notices.push(Notice::KeyframeWanted);
         }
         for (media, missing) in [Media::Video, Media::Audio].into_iter().zip(news.missing) {
             if !missing.is_empty() {
-                self.counters.nack_in.add(missing.len() as u64);
+                self.link.counters.nack_in.add(missing.len() as u64);
                 out.notices.push(Notice::Missing(media, missing));
             }
         }
@@ -140,37 +97,9 @@ impl Viewer {
         }
     }
 
-    /// DTLS has something to say to `path` (None: wherever a check came from last). What the address may not get yet
-    /// waits until it sent more.
+    /// DTLS has something to say to `path`; None: to where media goes, and before that to every checked address.
     pub fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
-        let Some(path) = path
-            .or(self.media_path)
-            .or_else(|| self.paths.latest().copied())
-        else {
-            return self.counters.dtls_dropped.inc();
-        };
-        if self.held.is_empty() && self.paths.spend(&path, bytes.len()) {
-            out.send.push((path, bytes));
-        } else if self.held.len() < HELD_MAX {
-            self.held.push((path, bytes));
-        } else {
-            self.counters.dtls_dropped.inc();
-        }
-    }
-
-    pub(super) fn release_held(&mut self, out: &mut Outbox) {
-        while let Some((path, bytes)) = self.held.first() {
-            let known = self.paths.all().any(|known| known == path);
-            if known && !self.paths.spend(path, bytes.len()) {
-                return;
-            }
-            let (path, bytes) = self.held.remove(0);
-            if known {
-                out.send.push((path, bytes));
-            } else {
-                self.counters.dtls_dropped.inc();
-            }
-        }
+        self.link.transmit(path, bytes, out);
     }
 
     /// The hand-shake is done and ended with a datagram from `path`: media may flow there.
@@ -181,36 +110,45 @@ impl Viewer {
         now: Instant,
         out: &mut Outbox,
     ) -> Result<(), SrtpError> {
-        self.security = Some(Security {
-            outbound: Outbound::new(keys)?,
-            inbound: Inbound::new(keys)?,
-        });
-        self.heard = now;
-        self.paths.prove(&path, now);
-        self.media_path = self
-            .paths
-            .selected()
-            .or_else(|| self.paths.latest())
-            .copied();
-        self.release_held(out);
-        Ok(())
+        self.link.connect(keys, path, now, out)
+    }
+
+    /// An ICE restart: its checks may be signed with these credentials as well. Media goes on where it goes.
+    pub fn restart_ice(&mut self, credentials: Credentials, out: &mut Outbox) {
+        self.link.restart_ice(credentials, out);
+    }
+
+    /// Every ufrag it may be found by.
+    pub fn ufrags(&self) -> impl Iterator<Item = &str> {
+        self.link.ufrags()
     }
 
     /// Where media goes; None until connected.
     #[inline]
     #[must_use]
     pub fn media_path(&self) -> Option<&Path> {
-        self.media_path.as_ref().filter(|_| self.security.is_some())
+        self.link
+            .media_path
+            .as_ref()
+            .filter(|_| self.link.security.is_some())
     }
 
-    /// A frame whose first packet is the stream's `first_seq` comes next: shall it be sealed for this viewer?
-    /// Video begins with a key frame; a frame of another codec than was answered is never its.
+    /// A frame of `packets` packets, the first of them the stream's `first_seq`, comes next: shall it be sealed for
+    /// this viewer? Video begins with a key frame; a frame of another codec than was answered is never its.
     #[inline]
-    pub fn begin(&mut self, media: Media, codec: Codec, first_seq: u64, keyframe: bool) -> bool {
+    pub fn begin(
+        &mut self,
+        media: Media,
+        codec: Codec,
+        first_seq: u64,
+        packets: usize,
+        keyframe: bool,
+    ) -> bool {
         let Some(track) = self.tracks[media as usize].as_mut() else {
             return false;
         };
-        if track.codec() != codec || self.security.is_none() || self.media_path.is_none() {
+        if track.codec() != codec || self.link.security.is_none() || self.link.media_path.is_none()
+        {
             return false;
         }
         if !track.started() {
@@ -219,6 +157,7 @@ impl Viewer {
             }
             track.start(first_seq);
         }
+        track.reach(first_seq + packets as u64);
         true
     }
 
@@ -242,12 +181,19 @@ impl Viewer {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) {
-        let (Some(security), Some(track)) = (&self.security, &self.tracks[media as usize]) else {
+        let (Some(security), Some(track)) = (&self.link.security, &self.tracks[media as usize])
+        else {
             return;
         };
         if let Some(index) = track.index(seq) {
             let header = track.header(index, timestamp, marker);
-            security.outbound.seal_rtp(&header, payload, index, out);
+            let Some(pictures) = track.pictures() else {
+                return security.outbound.seal_rtp(&header, payload, index, out);
+            };
+            let change = |payload: &mut [u8]| pictures.apply(track.codec(), payload);
+            security
+                .outbound
+                .seal_rtp_changed(&header, payload, index, change, out);
         }
     }
 
@@ -267,7 +213,7 @@ impl Viewer {
         stream_timestamp: impl Fn(Media) -> Option<u32>,
         out: &mut Outbox,
     ) {
-        let (Some(security), Some(path)) = (&mut self.security, self.media_path) else {
+        let (Some(security), Some(path)) = (&mut self.link.security, self.link.media_path) else {
             return;
         };
         for media in [Media::Video, Media::Audio] {
@@ -291,7 +237,7 @@ impl Viewer {
     /// Appends the goodbye (RFC 3550 §6.6), behind an empty receiver report as a compound packet must begin.
     pub fn goodbye(&mut self, out: &mut Outbox) {
         let ssrcs: Vec<u32> = self.tracks.iter().flatten().map(Track::ssrc).collect();
-        let (Some(security), Some(path)) = (&mut self.security, self.media_path) else {
+        let (Some(security), Some(path)) = (&mut self.link.security, self.link.media_path) else {
             return;
         };
         let Some(first) = ssrcs.first() else { return };
@@ -307,7 +253,7 @@ impl Viewer {
     /// When something of it authenticated last.
     #[must_use]
     pub fn heard(&self) -> Instant {
-        self.heard
+        self.link.heard
     }
 
     /// What it reported of its reception.
@@ -318,7 +264,7 @@ impl Viewer {
 
     /// Every path it may be found at.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.paths.all()
+        self.link.paths.all()
     }
 
     fn ssrc(&self, media: Media) -> Option<u32> {

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::allowance::Allowance;
-use super::viewer::Session;
+use super::state::Session;
 use crate::peer::ice::credentials::Credentials;
 use crate::sdp::{Fragment, restart_fragment};
 
@@ -108,7 +108,7 @@ impl Ice {
         let current = ufrag.is_none_or(|ufrag| ufrag == self.remote_ufrag);
         let step = match (ufrag, fragment.pwd.as_deref()) {
             // P070: both are new. A PATCH that was overtaken by a restart is no restart.
-            (Some(_), Some(pwd)) if !late && !(current && pwd == self.remote_pwd) => Step::Restart,
+            (Some(_), Some(pwd)) if !(late || current && pwd == self.remote_pwd) => Step::Restart,
             _ => Step::Trickle,
         };
         match if_match {

@@ -80,6 +80,13 @@ impl Gate {
         }
     }
 
+    /// Whether that SSRC is the one that may speak.
+    pub(super) fn speaks(&self, ssrc: u32) -> bool {
+        self.source
+            .as_ref()
+            .is_some_and(|source| source.ssrc == ssrc)
+    }
+
     /// The sequence number that is waited for.
     pub(super) fn next_seq(&self) -> Option<u64> {
         self.source.as_ref().map(|source| source.next)

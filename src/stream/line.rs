@@ -20,6 +20,11 @@
 //! of [`Stream::timestamp_at`](super::Stream::timestamp_at); a sender report of ours is `line(at) = (at − origin)·rate` for both media.
 //!
 //! Without a report (or with one that makes no sense beside the other medium's) a packet is placed by its arrival.
+//!
+//! A *publisher* is not told T0, and its first reports come up to a second after its first packets: both media are placed
+//! by arrival. Its reports then tell how far each medium's line is from the publisher's own wall clock; where the two
+//! differ the picture is out of sync, and video moves until they are equal, at most a quarter of each frame's step, so
+//! that no timestamp goes back and none jumps. This goes on for ever: sound cards and system clocks drift apart.
 
 use std::time::{Duration, Instant};
 
@@ -35,6 +40,9 @@ const MAX_APART_US: i64 = 60_000_000;
 /// A run's later medium may start this much before its first (encoder delay); room is left for it.
 const HEAD_START_US: i64 = 3_000_000;
 
+/// Video out of sync by less than this is left alone: reports are no more exact.
+const SYNC_TOLERANCE_US: i64 = 5_000;
+
 /// The line both media of a stream share.
 #[derive(Debug)]
 pub(super) struct Timeline {
@@ -43,6 +51,8 @@ pub(super) struct Timeline {
     segment: Option<Segment>,
     /// Furthest point reached by either medium, microseconds.
     furthest_us: Option<i64>,
+    /// Of a publisher: what its reports say per medium, line less publisher's wall clock, microseconds.
+    follows: Option<[Option<i64>; 2]>,
 }
 
 #[derive(Debug)]
@@ -73,12 +83,30 @@ impl Timeline {
             origin: None,
             segment: None,
             furthest_us: None,
+            follows: None,
         }
+    }
+
+    /// A publisher's clock counts, not a start time.
+    pub(super) fn follow_reports(&mut self) {
+        self.follows = Some([None; 2]);
+    }
+
+    /// A sender report of the track's sender, after its run began.
+    pub(super) fn reported(&mut self, track: &TrackLine, report: SenderReport) {
+        let Some(offsets) = &mut self.follows else {
+            return;
+        };
+        let since = report.rtp.wrapping_sub(track.last_rtp) as i32;
+        let line_us = to_us(track.ticks + i64::from(since), track.rate);
+        offsets[track.media as usize] = Some(line_us.saturating_sub(report.wall_us));
     }
 
     /// Runs from now on count from another start time.
     pub(super) fn starts_at(&mut self, start_time_us: u64) {
         self.start_time_us = whole_ms(start_time_us);
+        // Another publisher has another clock.
+        self.follows = self.follows.map(|_| [None; 2]);
         if let Some(segment) = &mut self.segment {
             // No medium of the next run joins this one.
             segment.latest = [None; 2];
@@ -99,6 +127,10 @@ impl Timeline {
         now: Instant,
     ) {
         let now_us = micros_since(*self.origin.get_or_insert(now), now);
+        if let Some(offsets) = &mut self.follows {
+            offsets[track.media as usize] = None;
+        }
+        let report = report.filter(|_| self.follows.is_none());
         let pts = report.map(|report| self.pts(track.rate, rtp, report));
         let joins = self.segment.as_ref().is_some_and(|segment| {
             segment.latest[track.media as usize].is_none()
@@ -127,8 +159,25 @@ impl Timeline {
         let step = rtp.wrapping_sub(track.last_rtp) as i32;
         track.last_rtp = rtp;
         track.ticks += i64::from(step);
+        self.resync(track, step);
         self.note(track, now);
         (track.ticks as u32, step >= 0)
+    }
+
+    /// Moves video a little towards where audio is, by the publisher's reports.
+    fn resync(&mut self, track: &mut TrackLine, step: i32) {
+        let Some([Some(video), Some(audio)]) = &mut self.follows else {
+            return;
+        };
+        let owed_us = audio.saturating_sub(*video);
+        let sensible = (SYNC_TOLERANCE_US..=MAX_APART_US).contains(&owed_us.saturating_abs());
+        if track.media != Media::Video || step <= 0 || !sensible {
+            return;
+        }
+        let most = i64::from(step) / 4;
+        let moved = to_ticks(owed_us, track.rate).clamp(-most, most);
+        track.ticks += moved;
+        *video += to_us(moved, track.rate);
     }
 
     fn begin(&mut self, pts_us: i64, now_us: i64, exact: bool) {

@@ -38,6 +38,7 @@ fn settings(enable: bool) -> Settings {
         whip_direct: false,
         wait_for_stream: Duration::ZERO,
         stop_linger: Duration::ZERO,
+        input_transport: crate::config::InputTransport::Udp,
         public_url: None,
         https_only: false,
         raw_token: false,

@@ -24,6 +24,9 @@ const FLAGS: &[&str] = &[
     "--autoplay-policy=no-user-gesture-required",
     // A machine may have no other interface than loopback.
     "--allow-loopback-in-peer-connection",
+    // A camera with a moving picture and a microphone that beeps, given without asking.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 ];
 
 /// What a viewer on a [`Site`] sees and hears.
@@ -31,12 +34,24 @@ const FLAGS: &[&str] = &[
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
     pub(crate) state: String,
+    /// What making the offer took; the times below count from the POST.
+    pub(crate) offer_ms: f64,
     pub(crate) connected_ms: Option<f64>,
     pub(crate) first_frame_ms: Option<f64>,
     pub(crate) frames_decoded: u64,
     pub(crate) key_frames_decoded: u64,
     pub(crate) video_codec: Option<String>,
     pub(crate) video_lost: i64,
+    /// As the browser counts them: a frame that stands three times as long as usual.
+    pub(crate) freezes: u64,
+    pub(crate) freeze_seconds: f64,
+    /// Requests it sent: for packets again, for key frames.
+    pub(crate) nacks: u64,
+    pub(crate) plis: u64,
+    /// Packets that came as RTX.
+    pub(crate) repaired: u64,
+    /// Mean time in the jitter buffer.
+    pub(crate) coded_delay_ms: Option<f64>,
     pub(crate) audio_packets: u64,
     pub(crate) audio_energy: f64,
     pub(crate) width: u32,

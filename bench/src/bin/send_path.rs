@@ -6,7 +6,7 @@ use std::time::Duration;
 use corertc_bench::link::Link;
 use corertc_bench::report::{self, median, number};
 use corertc_bench::run::{self, Rig};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A run that lost more doesn't count.
 const LOSS_MAX: f64 = 0.001;
@@ -95,13 +95,9 @@ fn measure(
     rig.join(load.viewers, 16, load.sample as u32)?;
     rig.trickle(false)?;
     rig.feed(2 * load.fps, load.packets, load.fps)?;
-    // What is still under way when the feed returns.
-    let settle = || thread::sleep(Duration::from_millis(500));
-    settle();
-    let (totals_before, before) = (rig.totals()?, rig.figures()?);
+    let (totals_before, before) = (settled(&mut rig)?, rig.figures()?);
     let sent = rig.feed(load.seconds * load.fps, load.packets, load.fps)?;
-    settle();
-    let (after, totals) = (rig.figures()?, rig.totals()?);
+    let (totals, after) = (settled(&mut rig)?, rig.figures()?);
     let gained =
         |name: &str| totals[name].as_u64().unwrap_or(0) - totals_before[name].as_u64().unwrap_or(0);
     let expected = (sent * load.viewers as u64) as f64;
@@ -111,6 +107,22 @@ fn measure(
         loss: 1.0 - received as f64 / expected,
         authentic: gained("read") > 0 && gained("read") == gained("authentic"),
     })
+}
+
+/// The totals once nothing arrives any more: a server may hold back packets for longer than the feed takes to end.
+fn settled(rig: &mut Rig) -> std::io::Result<Value> {
+    let mut last = Value::Null;
+    for _ in 0..50 {
+        thread::sleep(Duration::from_millis(300));
+        let totals = rig.totals()?;
+        if totals["received"] == last["received"] {
+            return Ok(totals);
+        }
+        last = totals;
+    }
+    Err(std::io::Error::other(
+        "packets still arrive 15 s after the feed ended",
+    ))
 }
 
 fn tell(servers: &[(String, Option<String>)], load: &Load, link: &str, results: &[Results]) {

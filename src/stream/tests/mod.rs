@@ -1,6 +1,8 @@
 //! A stream fed by FFmpeg-like senders on a virtual clock.
 
 mod batching;
+mod codecs;
+mod health;
 mod liveness;
 mod mismatch;
 mod restart;
