@@ -12,7 +12,13 @@ import (
 // that the runtime keeps for good; the rest wait as goroutines.
 const callsMax = 32
 
-var calls = make(chan struct{}, callsMax)
+// askedMax is how many of them may be POSTs that SetAuth's function is asked about: each has a second thread then.
+const askedMax = 18
+
+var (
+	calls = make(chan struct{}, callsMax)
+	asked = make(chan struct{}, askedMax)
+)
 
 // ServeHTTP answers WHEP, WHIP, their sessions, and the pages. It takes the stream's id from the escaped path, and replaces
 // what middleware has set of the headers it sets. A closed or disabled subsystem answers 404.
@@ -22,13 +28,12 @@ func (s *Subsystem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the request's body could not be read", http.StatusBadRequest)
 		return
 	}
-	select {
-	case calls <- struct{}{}:
-		defer func() { <-calls }()
-	case <-r.Context().Done():
+	leaveQueue, inTime := s.queue(r)
+	if !inTime {
 		// The client has gone.
 		return
 	}
+	defer leaveQueue()
 	core, leave := s.enter()
 	defer leave()
 	answer, err := core.handle(&request{
@@ -43,6 +48,30 @@ func (s *Subsystem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer.write(w)
+}
+
+// queue waits for the request's turn to stand in the library; false where its client left before.
+func (s *Subsystem) queue(r *http.Request) (leave func(), inTime bool) {
+	places := []chan struct{}{calls}
+	if r.Method == http.MethodPost && s.callbacks.auth.Load() != nil {
+		places = []chan struct{}{asked, calls}
+	}
+	var taken []chan struct{}
+	leave = func() {
+		for _, place := range taken {
+			<-place
+		}
+	}
+	for _, place := range places {
+		select {
+		case place <- struct{}{}:
+			taken = append(taken, place)
+		case <-r.Context().Done():
+			leave()
+			return nil, false
+		}
+	}
+	return leave, true
 }
 
 func target(r *http.Request) string {
