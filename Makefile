@@ -24,7 +24,8 @@ LIBDIR_ABS  = $(if $(filter /%,$(LIBDIR)),$(LIBDIR),$(PREFIX)/$(LIBDIR))
 # package=command: the package is installed where the command is missing; package=: where the package is missing.
 BUILD_NEEDS = gcc=gcc g++=g++ make=make cmake=cmake binutils=objcopy pkg-config=pkg-config libclang-dev=
 DEMO_NEEDS  = $(BUILD_NEEDS) ffmpeg=ffmpeg
-TEST_NEEDS  = $(DEMO_NEEDS) chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl
+TEST_NEEDS  = $(DEMO_NEEDS) chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl \
+              golang-go=go python3-cffi= dpkg-dev=dpkg-deb
 
 .DELETE_ON_ERROR:
 .PHONY: all build install uninstall demo test check-all bench header fmt-check lint clean cargo-build needs-build needs-test
@@ -106,10 +107,13 @@ needs-test:
 test: needs-test
 	$(MAKE) fmt-check lint build
 	$(CARGO) test --locked
+	scripts/go-tests.sh
 
 # What takes longer: memory checkers around the C host, and the soak tests.
 check-all: test
 	scripts/check-memory.sh
+	scripts/go-tests.sh --long
+	scripts/licences.sh
 	$(CARGO) test --locked --release -- --ignored
 
 # The contenders side by side; a package of its own, with its own lock.
