@@ -6,11 +6,7 @@ use crate::error::Error;
 /// An option that answers Unsupported unless it gets its default, or one of these texts.
 pub(super) type NotYet = (u32, &'static [&'static str]);
 
-pub(super) const SUBSYSTEM: &[NotYet] = &[
-    (CORERTC_OPT_WHIP_CODECS, &[]),
-    (CORERTC_OPT_WHIP_TAKEOVER, &[]),
-    (CORERTC_OPT_WHIP_DIRECT, &[]),
-];
+pub(super) const SUBSYSTEM: &[NotYet] = &[(CORERTC_OPT_WHIP_CODECS, &[])];
 
 pub(super) const PROCESS: &[NotYet] = &[
     (
@@ -26,6 +22,7 @@ pub(super) const PROCESS: &[NotYet] = &[
 /// Names `corertc_has_feature` says 1 to.
 const FEATURES: &[&str] = &[
     "whep",
+    "whip",
     "h264",
     "h265",
     "vp8",
@@ -122,6 +119,6 @@ mod tests {
                 ));
             }
         }
-        assert!(has_feature("whep") && !has_feature("whip") && !has_feature(""));
+        assert!(has_feature("whep") && has_feature("whip") && !has_feature(""));
     }
 }

@@ -21,6 +21,8 @@ impl Shard {
             local: datagram.local,
             remote: datagram.remote,
         };
+        #[cfg(test)]
+        assert!(datagram.bytes != super::mend_tests::POISON, "on purpose");
         if classify(datagram.bytes) == Kind::Stun {
             // A check says itself whose it is; that holds for new addresses too (RFC 8445 §7.3).
             let route = stun::BindingRequest::parse(datagram.bytes)
@@ -52,7 +54,11 @@ impl Shard {
         now: Instant,
         wall: SystemTime,
     ) {
-        if route.shard == self.index {
+        if route.shard == self.index && self.publishers.has(route.key) {
+            self.with_publisher(route.key, |publisher, out| {
+                publisher.datagram(path, bytes, credit, now, out);
+            });
+        } else if route.shard == self.index {
             self.with_viewer(route.key, |viewer, out| {
                 viewer.datagram(path, bytes, credit, now, wall, out)
             });

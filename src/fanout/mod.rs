@@ -5,11 +5,16 @@
 //! [`inbound`], which finds its viewer, on this shard or another. Sessions steer by [`Fanout`].
 
 mod catchup;
+mod commands;
 mod inbound;
 mod inbox;
 mod joining;
 mod lanes;
+mod mend;
+#[cfg(test)]
+mod mend_tests;
 mod outlet;
+mod publishers;
 mod repairs;
 mod send;
 mod shard;
@@ -26,19 +31,19 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::net::{Demux, Path, Route, bind_group};
-use crate::peer::ViewerSetup;
 use crate::peer::ice::credentials::Credentials;
 use crate::peer::srtp::Keys;
+use crate::peer::{PublisherSetup, ViewerSetup};
 use crate::runtime;
 use crate::stats::Counters;
-use crate::stream::Stream;
+use crate::stream::{IngestPoint, Stream};
 
 /// Why the shards could not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FanoutError(pub String);
 
-/// News of a viewer for its session.
+/// News of a viewer or publisher for its session.
 #[derive(Debug)]
 pub enum ViewerEvent {
     /// A connectivity check passed: a DTLS client may begin there.
@@ -53,7 +58,7 @@ pub enum ViewerEvent {
     Refused(String),
 }
 
-/// A viewer's numbers, brought up to date about once a second and at its end.
+/// A viewer's numbers, or a publisher's (packets and bytes received), brought up to date about once a second and at its end.
 #[derive(Debug, Clone, Default)]
 pub struct ViewerNumbers {
     /// RTP packets sent.
@@ -84,10 +89,24 @@ pub struct NewViewer {
     pub numbers: Arc<Mutex<ViewerNumbers>>,
 }
 
+/// A publisher to add: what its peer is made of, whose packets it brings, who wants to hear of it.
+pub struct NewPublisher {
+    /// The peer.
+    pub setup: PublisherSetup,
+    /// Where its packets go.
+    pub point: Arc<IngestPoint>,
+    /// The session's queue.
+    pub events: mpsc::Sender<ViewerEvent>,
+    /// Where its numbers go.
+    pub numbers: Arc<Mutex<ViewerNumbers>>,
+}
+
 type Task = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 enum Command {
     Add(u64, Box<NewViewer>),
+    AddPublisher(u64, Box<NewPublisher>),
+    Keyframe(u64),
     Transmit(u64, Option<Path>, Vec<u8>),
     Connect(u64, Box<Keys>, Path),
     RestartIce(u64, Credentials, oneshot::Sender<()>),
@@ -95,6 +114,9 @@ enum Command {
     /// Key, path, bytes, and whether these raise what the address may get.
     Datagram(u64, Path, Vec<u8>, bool),
     Spawn(Task),
+    /// A test does this within the shard.
+    #[cfg(test)]
+    Test(Box<dyn FnOnce(&mut shard::Shard) + Send>),
     Stop,
 }
 
@@ -180,18 +202,32 @@ impl Fanout {
     /// Adds a viewer; from now on its checks are answered.
     pub fn add(&self, viewer: NewViewer) -> ViewerHandle {
         let key = self.inner.next_key.fetch_add(1, Ordering::Relaxed);
+        let ufrag = viewer.setup.credentials.ufrag.clone();
+        self.enter(key, key, &ufrag, Command::Add(key, Box::new(viewer)))
+    }
+
+    /// Adds a publisher. It lives on the shard that its ingest's stream falls on: the publisher, FFmpeg's leg and the
+    /// next publisher share a thread.
+    pub fn add_publisher(&self, publisher: NewPublisher) -> ViewerHandle {
+        let key = self.inner.next_key.fetch_add(1, Ordering::Relaxed);
+        let spread = publisher.point.stream().key().0;
+        let ufrag = publisher.setup.credentials.ufrag.clone();
+        let add = Command::AddPublisher(key, Box::new(publisher));
+        self.enter(key, spread, &ufrag, add)
+    }
+
+    fn enter(&self, key: u64, spread: u64, ufrag: &str, add: Command) -> ViewerHandle {
         let route = Route {
-            shard: (key % self.inner.shards.len() as u64) as usize,
+            shard: (spread % self.inner.shards.len() as u64) as usize,
             key,
         };
-        let ufrag = viewer.setup.credentials.ufrag.clone();
         let handle = ViewerHandle {
             fanout: self.clone(),
             route,
         };
-        handle.tell(Command::Add(key, Box::new(viewer)));
+        handle.tell(add);
         // Found only once the shard knows it: commands keep their order, and forwarded datagrams are commands too.
-        self.inner.demux.add_ufrag(&ufrag, route);
+        self.inner.demux.add_ufrag(ufrag, route);
         handle
     }
 
@@ -231,7 +267,7 @@ impl Fanout {
     }
 }
 
-/// A session's hold on its viewer.
+/// A session's hold on its viewer or publisher.
 #[derive(Clone)]
 pub struct ViewerHandle {
     fanout: Fanout,
@@ -258,6 +294,11 @@ impl ViewerHandle {
             // A shard that has ended holds no viewer any more.
             let _ = restarted.await;
         }
+    }
+
+    /// A key frame is wanted of the publisher.
+    pub fn want_keyframe(&self) {
+        self.tell(Command::Keyframe(self.route.key));
     }
 
     /// Says goodbye (RTCP BYE), then `last_words` (DTLS), and forgets the viewer. Resolves when that was done.

@@ -1,7 +1,6 @@
 //! What one shard holds: its viewers, which stream each plays, and what is done for them on a command or a tick.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,12 +12,14 @@ use super::inbox::Inbox;
 use super::joining::Joining;
 use super::lanes::Lanes;
 use super::outlet::Outlet;
+use super::publishers::Publishers;
 use super::repairs::Repairs;
 use super::thinning::Thinning;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route};
 use crate::peer::ice::credentials::Credentials;
 use crate::peer::{Notice, Outbox, Viewer};
+use crate::runtime::guarded;
 use crate::stats::Counters;
 use crate::stream::{FrameBatch, Sink, Stream, StreamKey};
 
@@ -54,6 +55,10 @@ pub(super) struct Entry {
     pub(super) frames_dropped: u64,
     next_report: Instant,
     told_silent: bool,
+    /// Panics while it was served.
+    pub(super) panics: u8,
+    /// Its session is yet to be told that it ends.
+    pub(super) broken: bool,
 }
 
 /// A stream that somebody here plays.
@@ -69,8 +74,9 @@ pub(super) struct Shard {
     pub(super) peers: Vec<Peer>,
     pub(super) demux: Arc<Demux>,
     gso: bool,
-    idle_timeout: Duration,
+    pub(super) idle_timeout: Duration,
     pub(super) counters: Arc<Counters>,
+    pub(super) publishers: Publishers,
     pub(super) viewers: Slab<Entry>,
     pub(super) by_key: HashMap<u64, usize>,
     pub(super) streams: HashMap<StreamKey, Playing>,
@@ -80,7 +86,9 @@ pub(super) struct Shard {
     pub(super) joining: Joining,
     pub(super) repairs: Repairs,
     pub(super) outlet: Outlet,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
+    /// Whose turn it is: who is to blame for a panic.
+    pub(super) serving: Option<u64>,
 }
 
 impl Shard {
@@ -94,6 +102,7 @@ impl Shard {
             idle_timeout: plan.idle_timeout,
             inbox: Arc::new(Inbox::new(plan.counters.clone())),
             counters: plan.counters,
+            publishers: Publishers::default(),
             viewers: Slab::new(),
             by_key: HashMap::new(),
             streams: HashMap::new(),
@@ -103,6 +112,7 @@ impl Shard {
             repairs: Repairs::default(),
             outlet: Outlet::default(),
             outbox: Outbox::default(),
+            serving: None,
         }
     }
 
@@ -123,6 +133,8 @@ impl Shard {
             frames_dropped: 0,
             next_report: now,
             told_silent: false,
+            panics: 0,
+            broken: false,
         });
         self.by_key.insert(key, index);
         let inbox: Arc<dyn Sink> = self.inbox.clone();
@@ -179,21 +191,36 @@ impl Shard {
         };
         let entry = &mut self.viewers[index];
         let outbox = &mut self.outbox;
-        if catch_unwind(AssertUnwindSafe(|| call(&mut entry.viewer, outbox))).is_err() {
-            let _ = entry
-                .events
-                .try_send(ViewerEvent::Refused("internal error".to_owned()));
+        self.serving = Some(key);
+        if guarded(|| call(&mut entry.viewer, outbox)).is_none() {
+            entry.broken = true;
+            self.counters.panics.inc();
         }
         self.work_off(index);
     }
 
-    /// A viewer's checks may be signed with these credentials, too.
+    /// A peer's checks may be signed with these credentials, too.
     pub(super) fn restart_ice(&mut self, key: u64, credentials: Credentials) {
-        if self.by_key.contains_key(&key) {
+        let publishes = self.publishers.has(key);
+        if publishes || self.by_key.contains_key(&key) {
             let shard = self.index;
             self.demux
                 .add_ufrag(&credentials.ufrag, Route { shard, key });
-            self.with_viewer(key, |viewer, out| viewer.restart_ice(credentials, out));
+            if publishes {
+                self.with_publisher(key, |publisher, out| {
+                    publisher.restart_ice(credentials, out)
+                });
+            } else {
+                self.with_viewer(key, |viewer, out| viewer.restart_ice(credentials, out));
+            }
+        }
+    }
+
+    /// A viewer is connected: it needs a key frame.
+    pub(super) fn begins(&self, key: u64, now: Instant) {
+        let entry = self.by_key.get(&key).map(|index| &self.viewers[*index]);
+        if let Some(playing) = entry.and_then(|entry| self.streams.get(&entry.stream)) {
+            playing.stream.viewer_begins(now);
         }
     }
 
@@ -268,6 +295,7 @@ impl Shard {
 
     /// Reports that are due, numbers, and who has fallen silent.
     pub(super) fn tick(&mut self, now: Instant, wall: SystemTime) {
+        self.tick_publishers(now);
         let due: Vec<usize> = self
             .viewers
             .iter()
@@ -280,6 +308,10 @@ impl Shard {
             self.judge_link(index, now);
         }
         for (_, entry) in &mut self.viewers {
+            if entry.broken {
+                let end = ViewerEvent::Refused("internal error".to_owned());
+                entry.broken = entry.events.try_send(end).is_err();
+            }
             let silent_for = now.saturating_duration_since(entry.viewer.heard());
             if silent_for >= self.idle_timeout && !entry.told_silent {
                 entry.told_silent = entry
@@ -293,6 +325,7 @@ impl Shard {
     /// Sends a viewer's sender reports now.
     pub(super) fn report(&mut self, index: usize, now: Instant, wall: SystemTime) {
         let entry = &mut self.viewers[index];
+        self.serving = Some(entry.key);
         entry.next_report = now + REPORT_INTERVAL;
         let Some(playing) = self.streams.get(&entry.stream) else {
             return;

@@ -1,14 +1,15 @@
-//! A viewer's connectivity checks: who may make an address known, what is answered, and ICE restarts.
+//! A peer's connectivity checks: who may make an address known, what is answered, and ICE restarts.
 
 use std::time::Instant;
 
 use super::ice::credentials::Credentials;
 use super::ice::stun::{self, StunError};
+use super::link::Link;
 use super::outbox::{Notice, Outbox};
-use super::viewer::Viewer;
+
 use crate::net::Path;
 
-impl Viewer {
+impl Link {
     /// RFC 8445 §7.3: a check that authenticates makes its address known and is answered.
     pub(super) fn stun(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
         let request = stun::BindingRequest::parse(bytes).ok();
@@ -65,12 +66,12 @@ impl Viewer {
     }
 
     /// An ICE restart: its checks may be signed with these credentials as well. Media goes on where it goes.
-    pub fn restart_ice(&mut self, credentials: Credentials, out: &mut Outbox) {
+    pub(super) fn restart_ice(&mut self, credentials: Credentials, out: &mut Outbox) {
         out.retired.extend(self.generations.restart(credentials));
     }
 
     /// Every ufrag it may be found by.
-    pub fn ufrags(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn ufrags(&self) -> impl Iterator<Item = &str> {
         self.generations.ufrags()
     }
 }

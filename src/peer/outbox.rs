@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::ice::credentials::Credentials;
+use super::intake::{ExtensionIds, IntakeSetup};
+use super::published::Published;
 use super::track::TrackSetup;
 use crate::net::Path;
 use crate::rtp::Media;
@@ -14,6 +16,24 @@ pub struct ViewerSetup {
     /// The tracks of the answer, video first.
     pub tracks: [Option<TrackSetup>; 2],
     /// The CNAME common to both tracks, so that they are played in sync (RFC 3550 §6.5.1).
+    pub cname: Arc<str>,
+}
+
+/// What a new publisher is made of.
+pub struct PublisherSetup {
+    /// Our ICE credentials for this session: what its checks are signed with.
+    pub credentials: Credentials,
+    /// The media of the answer, video first.
+    pub media: [Option<IntakeSetup>; 2],
+    /// The header extensions of the answer.
+    pub extensions: ExtensionIds,
+    /// It takes RTCP packets that are no compound (RFC 5506).
+    pub reduced_size: bool,
+    /// It wants an estimate (REMB) for want of transport-wide feedback.
+    pub remb: bool,
+    /// Our SSRC as receiver.
+    pub ssrc: u32,
+    /// Our CNAME.
     pub cname: Arc<str>,
 }
 
@@ -32,6 +52,8 @@ pub struct Outbox {
     pub forgotten: Vec<Path>,
     /// Ufrags it is not found by any more.
     pub retired: Vec<String>,
+    /// A publisher's packets for its ingest.
+    pub published: Published,
 }
 
 /// News of a viewer.

@@ -111,7 +111,7 @@ impl Viewer {
         out: &mut [u8],
     ) -> usize {
         let StreamPacket { media, seq, .. } = *packet;
-        let (Some(security), Some(track)) = (&self.security, &mut self.tracks[media as usize])
+        let (Some(security), Some(track)) = (&self.link.security, &mut self.tracks[media as usize])
         else {
             return 0;
         };
@@ -163,8 +163,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::peer::link::Security;
     use crate::peer::srtp::{Inbound, Keys, Outbound, Profile};
-    use crate::peer::viewer::Security;
     use crate::peer::{RtxSetup, TrackSetup, ViewerSetup};
     use crate::rtp::codec::Codec;
 
@@ -193,7 +193,7 @@ mod tests {
             cname: "".into(),
         };
         let mut viewer = Viewer::new(setup, false, Arc::default(), Instant::now());
-        viewer.security = Some(Security {
+        viewer.link.security = Some(Security {
             outbound: Outbound::new(&keys(1, 2)).unwrap(),
             inbound: Inbound::new(&keys(1, 2)).unwrap(),
         });

@@ -8,26 +8,17 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
-use super::held::Held;
-use super::ice::generations::Generations;
+use super::ice::credentials::Credentials;
 use super::ice::{Kind, classify};
+use super::link::Link;
 use super::outbox::{Notice, Outbox, ViewerSetup};
-use super::paths::{Learnt, Paths};
 use super::repair::Repair;
-use super::srtp::{Inbound, Keys, Outbound, SrtpError};
+use super::srtp::{Keys, SrtpError};
 use super::track::{HEADER_LEN, Track};
 use crate::net::Path;
 use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
-
-/// Longest SRTCP packet read; longer ones are no feedback.
-const RTCP_MAX: usize = 1500;
-
-pub(super) struct Security {
-    pub(super) outbound: Outbound,
-    pub(super) inbound: Inbound,
-}
 
 /// A packet of the stream, the same for all viewers.
 #[derive(Debug, Clone, Copy)]
@@ -54,19 +45,13 @@ pub fn room_for(len: usize) -> usize {
 
 /// The state of one viewer.
 pub struct Viewer {
-    pub(super) security: Option<Security>,
+    pub(super) link: Link,
     pub(super) tracks: [Option<Track>; 2],
-    pub(super) media_path: Option<Path>,
     /// The kernel takes segmented sends on the path to it.
     pub segments: bool,
-    pub(super) paths: Paths,
-    pub(super) generations: Generations,
     cname: Arc<str>,
-    pub(super) held: Held,
-    pub(super) heard: Instant,
     pub(super) feedback: Feedback,
     pub(super) repair: Repair,
-    pub(super) counters: Arc<Counters>,
 }
 
 impl Viewer {
@@ -74,18 +59,12 @@ impl Viewer {
     #[must_use]
     pub fn new(setup: ViewerSetup, segments: bool, counters: Arc<Counters>, now: Instant) -> Self {
         Self {
-            security: None,
+            link: Link::new(setup.credentials, counters, now),
             tracks: setup.tracks.map(|track| track.map(Track::new)),
-            media_path: None,
             segments,
-            paths: Paths::default(),
-            generations: Generations::new(setup.credentials),
             cname: setup.cname,
-            held: Held::default(),
-            heard: now,
             feedback: Feedback::default(),
             repair: Repair::default(),
-            counters,
         }
     }
 
@@ -101,63 +80,38 @@ impl Viewer {
         out: &mut Outbox,
     ) {
         let kind = classify(bytes);
-        // A check is for one viewer alone, and credits itself.
-        let earned = if credit { bytes.len() } else { 0 };
-        let known = kind != Kind::Stun && self.paths.received(&path, earned);
+        let known = self.link.knows(kind, &path, bytes.len(), credit);
         match kind {
-            Kind::Stun => self.stun(path, bytes, now, out),
-            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
-            Kind::Dtls if !known => self.counters.stun_rejected.inc(),
-            Kind::Dtls => {
-                out.notices.push(Notice::Dtls(path, bytes.to_vec()));
-                self.held.release(&mut self.paths, &self.counters, out);
+            Kind::Stun => self.link.stun(path, bytes, now, out),
+            Kind::Dtls => self.link.dtls(path, bytes, known, out),
+            Kind::Rtcp => {
+                if let Some(packet) = self.link.open_rtcp(path, bytes, known, now, out) {
+                    self.rtcp(&packet, wall, out);
+                }
             }
-            Kind::Rtcp if !known => self.counters.srtp_rejected.inc(),
-            Kind::Rtcp => self.srtcp(path, bytes, now, wall, out),
             // A viewer sends no media; nothing here could use it.
-            Kind::Rtp => self.counters.srtp_rejected.inc(),
-            Kind::Unknown => self.counters.datagrams_unknown.inc(),
+            Kind::Rtp => self.link.counters.srtp_rejected.inc(),
+            Kind::Unknown => self.link.counters.datagrams_unknown.inc(),
         }
     }
 
-    fn srtcp(
-        &mut self,
-        path: Path,
-        bytes: &[u8],
-        now: Instant,
-        wall: SystemTime,
-        out: &mut Outbox,
-    ) {
-        let readable = bytes.len() <= RTCP_MAX;
-        let Some(security) = self.security.as_mut().filter(|_| readable) else {
-            return self.counters.srtp_rejected.inc();
-        };
-        let mut packet = bytes.to_vec();
-        if security.inbound.open_rtcp(&mut packet).is_err() {
-            return self.counters.srtp_rejected.inc();
-        }
-        self.heard = now;
-        // A packet that was overtaken says where the peer was, not where it is.
-        if security.inbound.rtcp_in_order() && self.paths.prove(&path, now) {
-            self.media_path = Some(path);
-            out.proven.push(path);
-        }
+    fn rtcp(&mut self, packet: &[u8], wall: SystemTime, out: &mut Outbox) {
         let ssrcs = [self.ssrc(Media::Video), self.ssrc(Media::Audio)];
         let mut news = News::default();
         if self
             .feedback
-            .read(&packet, ssrcs, rtcp::ntp_from(wall), &mut news)
+            .read(packet, ssrcs, rtcp::ntp_from(wall), &mut news)
             .is_err()
         {
-            self.counters.rtcp_malformed.inc();
+            self.link.counters.rtcp_malformed.inc();
         }
         if news.keyframe_requests > 0 {
-            self.counters.pli_in.add(news.keyframe_requests);
+            self.link.counters.pli_in.add(news.keyframe_requests);
             out.notices.push(Notice::KeyframeWanted);
         }
         for (media, missing) in [Media::Video, Media::Audio].into_iter().zip(news.missing) {
             if !missing.is_empty() {
-                self.counters.nack_in.add(missing.len() as u64);
+                self.link.counters.nack_in.add(missing.len() as u64);
                 out.notices.push(Notice::Missing(media, missing));
             }
         }
@@ -166,30 +120,9 @@ impl Viewer {
         }
     }
 
-    /// Paths differ in our own address as well, datagrams are found by the remote one alone.
-    pub(super) fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
-        // Again and again until it is proven: others may claim the address meanwhile.
-        if learnt.new || !self.paths.is_proven(&path) {
-            out.learnt.push(path);
-        }
-        out.forgotten.extend(learnt.forgotten.filter(|forgotten| {
-            let at = |path: &Path| (path.socket, path.remote);
-            self.paths.all().all(|known| at(known) != at(forgotten))
-        }));
-    }
-
-    /// DTLS has something to say to `path`. None: to where media goes, and during the hand-shake to every checked
-    /// address, since it isn't known which of them leads to the client. What an address may not get yet waits until it
-    /// sent more.
+    /// DTLS has something to say to `path`; None: to where media goes, and before that to every checked address.
     pub fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
-        let Self { held, paths, .. } = self;
-        if let Some(path) = path.or(self.media_path) {
-            return held.send(paths, path, bytes, &self.counters, out);
-        }
-        let checked: Vec<Path> = paths.all().copied().collect();
-        for path in checked {
-            held.send(paths, path, bytes.clone(), &self.counters, out);
-        }
+        self.link.transmit(path, bytes, out);
     }
 
     /// The hand-shake is done and ended with a datagram from `path`: media may flow there.
@@ -200,29 +133,27 @@ impl Viewer {
         now: Instant,
         out: &mut Outbox,
     ) -> Result<(), SrtpError> {
-        self.security = Some(Security {
-            outbound: Outbound::new(keys)?,
-            inbound: Inbound::new(keys)?,
-        });
-        self.heard = now;
-        if !self.paths.prove(&path, now) {
-            // Checks from elsewhere have pushed it out since its last datagram came; none of theirs is proven.
-            if let Some(learnt) = self.paths.checked(path, 0, now) {
-                self.tell_paths(path, learnt, out);
-            }
-            self.paths.prove(&path, now);
-        }
-        out.proven.push(path);
-        self.media_path = self.paths.selected().copied();
-        self.held.release(&mut self.paths, &self.counters, out);
-        Ok(())
+        self.link.connect(keys, path, now, out)
+    }
+
+    /// An ICE restart: its checks may be signed with these credentials as well. Media goes on where it goes.
+    pub fn restart_ice(&mut self, credentials: Credentials, out: &mut Outbox) {
+        self.link.restart_ice(credentials, out);
+    }
+
+    /// Every ufrag it may be found by.
+    pub fn ufrags(&self) -> impl Iterator<Item = &str> {
+        self.link.ufrags()
     }
 
     /// Where media goes; None until connected.
     #[inline]
     #[must_use]
     pub fn media_path(&self) -> Option<&Path> {
-        self.media_path.as_ref().filter(|_| self.security.is_some())
+        self.link
+            .media_path
+            .as_ref()
+            .filter(|_| self.link.security.is_some())
     }
 
     /// A frame of `packets` packets, the first of them the stream's `first_seq`, comes next: shall it be sealed for
@@ -239,7 +170,8 @@ impl Viewer {
         let Some(track) = self.tracks[media as usize].as_mut() else {
             return false;
         };
-        if track.codec() != codec || self.security.is_none() || self.media_path.is_none() {
+        if track.codec() != codec || self.link.security.is_none() || self.link.media_path.is_none()
+        {
             return false;
         }
         if !track.started() {
@@ -272,7 +204,8 @@ impl Viewer {
             marker,
             payload,
         } = *packet;
-        let (Some(security), Some(track)) = (&self.security, &self.tracks[media as usize]) else {
+        let (Some(security), Some(track)) = (&self.link.security, &self.tracks[media as usize])
+        else {
             return 0;
         };
         let Some(index) = track.index(seq) else {
@@ -306,7 +239,7 @@ impl Viewer {
         stream_timestamp: impl Fn(Media) -> Option<u32>,
         out: &mut Outbox,
     ) {
-        let (Some(security), Some(path)) = (&mut self.security, self.media_path) else {
+        let (Some(security), Some(path)) = (&mut self.link.security, self.link.media_path) else {
             return;
         };
         for media in [Media::Video, Media::Audio] {
@@ -330,7 +263,7 @@ impl Viewer {
     /// Appends the goodbye (RFC 3550 §6.6), behind an empty receiver report as a compound packet must begin.
     pub fn goodbye(&mut self, out: &mut Outbox) {
         let ssrcs: Vec<u32> = self.tracks.iter().flatten().map(Track::ssrc).collect();
-        let (Some(security), Some(path)) = (&mut self.security, self.media_path) else {
+        let (Some(security), Some(path)) = (&mut self.link.security, self.link.media_path) else {
             return;
         };
         let Some(first) = ssrcs.first() else { return };
@@ -354,7 +287,7 @@ impl Viewer {
     /// When something of it authenticated last.
     #[must_use]
     pub fn heard(&self) -> Instant {
-        self.heard
+        self.link.heard
     }
 
     /// What it reported of its reception.
@@ -365,7 +298,7 @@ impl Viewer {
 
     /// Every path it may be found at.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.paths.all()
+        self.link.paths.all()
     }
 
     fn ssrc(&self, media: Media) -> Option<u32> {

@@ -1,6 +1,7 @@
 //! RTP and RTCP on the wire: headers, payload formats per codec, sequence arithmetic. A leaf: names no other module.
 
 pub mod codec;
+pub mod extension;
 pub mod header;
 pub mod rtcp;
 

@@ -59,11 +59,21 @@ pub struct AnswerParams<'a> {
 /// give the same text. Candidates that would take it over 8191 bytes are left out, the last first.
 #[must_use]
 pub fn write_answer(offer: &Offer, chosen: &[MediaAnswer], params: &AnswerParams<'_>) -> String {
+    fitting(params, |candidates| {
+        write_with(offer, chosen, params, candidates)
+    })
+}
+
+/// The text `write` makes of as many candidates as fit, best first.
+pub(super) fn fitting(
+    params: &AnswerParams<'_>,
+    write: impl Fn(&[SocketAddr]) -> String,
+) -> String {
     let mut candidates = params.candidates.to_vec();
     // Best IPv4 first whatever the configuration's order: FFmpeg uses only the first (C023, C014).
     candidates.sort_by_key(|at| (at.ip().is_loopback(), at.is_ipv6()));
     loop {
-        let answer = write_with(offer, chosen, params, &candidates);
+        let answer = write(&candidates);
         if answer.len() <= ANSWER_MAX || candidates.len() <= 1 {
             return answer;
         }
@@ -77,27 +87,13 @@ fn write_with(
     params: &AnswerParams<'_>,
     candidates: &[SocketAddr],
 ) -> String {
+    let stands = |index: &usize| {
+        chosen.iter().any(|media| media.index == *index)
+            || (params.inactive && missing::stands(&offer.media[*index]))
+    };
+    let accepted_sections: Vec<usize> = (0..offer.media.len()).filter(stands).collect();
     let mut out = Lines(String::with_capacity(4096));
-    out.line(format_args!("v=0"));
-    out.line(format_args!("o=- {} 1 IN IP4 0.0.0.0", params.session_id));
-    out.line(format_args!("s=-"));
-    out.line(format_args!("t=0 0"));
-    if offer.bundle.is_some() {
-        // RFC 9143 §7.3.2: a rejected section leaves the group.
-        let mids: Vec<&str> = offer
-            .media
-            .iter()
-            .enumerate()
-            .filter(|(index, section)| {
-                chosen.iter().any(|media| media.index == *index)
-                    || (params.inactive && missing::stands(section))
-            })
-            .map(|(_, section)| section.mid.as_str())
-            .collect();
-        out.line(format_args!("a=group:BUNDLE {}", mids.join(" ")));
-    }
-    out.line(format_args!("a=ice-lite"));
-    out.line(format_args!("a=ice-options:ice2"));
+    session_level(&mut out, offer, &accepted_sections, params);
     out.line(format_args!("a=msid-semantic: WMS {}", params.msid));
     let mut first = true;
     for (index, section) in offer.media.iter().enumerate() {
@@ -110,7 +106,7 @@ fn write_with(
                 }
             }
             None if params.inactive && missing::stands(section) => {
-                missing::write(&mut out, section, |out| transport(out, offer, params));
+                missing::write(&mut out, section, |out| credentials(out, offer, params));
                 if std::mem::take(&mut first) {
                     write_candidates(&mut out, candidates);
                 }
@@ -119,6 +115,30 @@ fn write_with(
         }
     }
     out.0
+}
+
+/// What stands before the first section.
+pub(super) fn session_level(
+    out: &mut Lines,
+    offer: &Offer,
+    accepted: &[usize],
+    params: &AnswerParams<'_>,
+) {
+    out.line(format_args!("v=0"));
+    out.line(format_args!("o=- {} 1 IN IP4 0.0.0.0", params.session_id));
+    out.line(format_args!("s=-"));
+    out.line(format_args!("t=0 0"));
+    if offer.bundle.is_some() {
+        // RFC 9143 §7.3.2: a rejected section leaves the group.
+        let mids: Vec<&str> = accepted
+            .iter()
+            .filter_map(|index| offer.media.get(*index))
+            .map(|section| section.mid.as_str())
+            .collect();
+        out.line(format_args!("a=group:BUNDLE {}", mids.join(" ")));
+    }
+    out.line(format_args!("a=ice-lite"));
+    out.line(format_args!("a=ice-options:ice2"));
 }
 
 fn accepted(
@@ -137,13 +157,7 @@ fn accepted(
     out.line(format_args!("c=IN IP4 0.0.0.0"));
     mid(out, section);
     out.line(format_args!("a=sendonly"));
-    out.line(format_args!("a=rtcp-mux"));
-    // P083: RFC 8858 asks for it; clients that don't know it need the line above.
-    out.line(format_args!("a=rtcp-mux-only"));
-    if section.reduced_size {
-        out.line(format_args!("a=rtcp-rsize"));
-    }
-    transport(out, offer, params);
+    transport(out, offer, section, params);
     codec(out, section, media);
     let ssrc = match media.media {
         Media::Video => params.ssrc.0,
@@ -163,7 +177,24 @@ fn accepted(
     }
 }
 
-fn transport(out: &mut Lines, offer: &Offer, params: &AnswerParams<'_>) {
+/// The attributes of the transport, at media level.
+pub(super) fn transport(
+    out: &mut Lines,
+    offer: &Offer,
+    section: &MediaOffer,
+    params: &AnswerParams<'_>,
+) {
+    out.line(format_args!("a=rtcp-mux"));
+    // P083: RFC 8858 asks for it; clients that don't know it need the line above.
+    out.line(format_args!("a=rtcp-mux-only"));
+    if section.reduced_size {
+        out.line(format_args!("a=rtcp-rsize"));
+    }
+    credentials(out, offer, params);
+}
+
+/// Our side of ICE and DTLS.
+fn credentials(out: &mut Lines, offer: &Offer, params: &AnswerParams<'_>) {
     // P091: some peers look for the transport's attributes at media level only.
     out.line(format_args!("a=ice-ufrag:{}", params.ufrag));
     out.line(format_args!("a=ice-pwd:{}", params.pwd));
@@ -212,7 +243,7 @@ fn codec(out: &mut Lines, section: &MediaOffer, media: &MediaAnswer) {
     }
 }
 
-fn rejected(out: &mut Lines, section: &MediaOffer) {
+pub(super) fn rejected(out: &mut Lines, section: &MediaOffer) {
     // RFC 3264 §6: port 0, and any of the offered formats.
     let format = section.formats.first().map_or("0", String::as_str);
     out.line(format_args!(
@@ -231,7 +262,7 @@ pub(super) fn mid(out: &mut Lines, section: &MediaOffer) {
 }
 
 /// RFC 8839 §5.1; all of them, for a server can't trickle (P064).
-fn write_candidates(out: &mut Lines, candidates: &[SocketAddr]) {
+pub(super) fn write_candidates(out: &mut Lines, candidates: &[SocketAddr]) {
     for (index, at) in candidates.iter().enumerate() {
         // RFC 8445 §5.1.2.1: type preference 126 (host), then local preference, component 1. Below 2^31 (P090).
         let index = u16::try_from(index).unwrap_or(u16::MAX);
@@ -253,7 +284,7 @@ fn colons(digest: &[u8]) -> String {
 }
 
 /// Lines that end in CRLF, the last one too (P016).
-pub(super) struct Lines(String);
+pub(super) struct Lines(pub(super) String);
 
 impl Lines {
     pub(super) fn line(&mut self, text: std::fmt::Arguments<'_>) {

@@ -14,7 +14,8 @@ pub fn choose_playback(
     audio: Option<TrackFacts>,
 ) -> Result<Vec<MediaAnswer>, SdpError> {
     let mut chosen = Vec::with_capacity(2);
-    let live = live_sections(offer)?;
+    let receives = "does not receive: a player offers a=recvonly";
+    let live = live_sections(offer, Direction::RecvOnly, receives)?;
     for (index, section) in &live {
         let (media, facts) = match section.kind.as_str() {
             "video" => (Media::Video, video),
@@ -48,10 +49,15 @@ pub fn choose_playback(
     Ok(chosen)
 }
 
-/// The audio and video sections that can be answered, with their index; what WHEP forbids is an error.
-fn live_sections(offer: &Offer) -> Result<Vec<(usize, &MediaOffer)>, SdpError> {
+/// The audio and video sections that can be answered, with their index: those that go `direction` or both ways; what WHEP
+/// or WHIP forbids is an error.
+pub(super) fn live_sections<'a>(
+    offer: &'a Offer,
+    direction: Direction,
+    otherwise: &str,
+) -> Result<Vec<(usize, &'a MediaOffer)>, SdpError> {
     let wrong = |text: String| Err(SdpError::Unacceptable(text));
-    let mut live: Vec<(usize, &MediaOffer)> = Vec::new();
+    let mut live: Vec<(usize, &'a MediaOffer)> = Vec::new();
     for (index, section) in offer.media.iter().enumerate() {
         let media = matches!(section.kind.as_str(), "audio" | "video");
         if !media || section.rejected || section.codecs.is_empty() {
@@ -63,10 +69,8 @@ fn live_sections(offer: &Offer) -> Result<Vec<(usize, &MediaOffer)>, SdpError> {
                 section.kind
             ));
         }
-        if !matches!(section.direction, Direction::RecvOnly | Direction::SendRecv) {
-            return wrong(format!(
-                "m-section {index} does not receive: a player offers a=recvonly"
-            ));
+        if section.direction != direction && section.direction != Direction::SendRecv {
+            return wrong(format!("m-section {index} {otherwise}"));
         }
         live.push((index, section));
     }
@@ -117,7 +121,7 @@ fn answered_fmtp(codec: &CodecOffer, facts: TrackFacts) -> String {
 }
 
 /// `fmtp` with one parameter replaced in its place, or added at the end.
-fn with_parameter(fmtp: &str, name: &str, value: &str) -> String {
+pub(super) fn with_parameter(fmtp: &str, name: &str, value: &str) -> String {
     let mut found = false;
     let mut pairs: Vec<String> = pairs(fmtp)
         .map(|(key, old)| {
@@ -135,7 +139,7 @@ fn with_parameter(fmtp: &str, name: &str, value: &str) -> String {
     pairs.join(";")
 }
 
-fn without_sprop(fmtp: &str) -> String {
+pub(super) fn without_sprop(fmtp: &str) -> String {
     let kept: Vec<String> = pairs(fmtp)
         .filter(|(key, _)| !key.to_ascii_lowercase().starts_with("sprop-"))
         .map(|(key, value)| value.map_or(key.to_owned(), |value| format!("{key}={value}")))

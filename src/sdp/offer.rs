@@ -81,6 +81,8 @@ pub struct MediaOffer {
     pub extensions: Vec<(u8, String)>,
     /// `a=rtcp-rsize` present.
     pub reduced_size: bool,
+    /// The rids of `a=simulcast:send`, in its order.
+    pub simulcast: Vec<String>,
 }
 
 /// A whole offer.

@@ -13,6 +13,9 @@ const FORMAT_MAX: usize = 32;
 const FMTP_MAX: usize = 512;
 /// Attributes of one name that are read per section: four times what Chromium sends.
 const LINES_MAX: usize = 512;
+/// Simulcast layers read, and the length of their names (RFC 8851 §10: alphanumeric, `-` and `_`).
+const RIDS_MAX: usize = 8;
+const RID_MAX: usize = 32;
 
 /// Reads section `index`; `session` holds the session-level attributes (a direction may stand there).
 pub(super) fn read(
@@ -68,6 +71,7 @@ pub(super) fn read(
             .filter_map(extension)
             .collect(),
         reduced_size: value(attributes, "rtcp-rsize").is_some(),
+        simulcast: simulcast(attributes),
     })
 }
 
@@ -230,6 +234,31 @@ fn find(offered: &mut [CodecOffer], payload_type: u8) -> Option<&mut CodecOffer>
 fn numbered(text: &str) -> Option<(u8, &str)> {
     let (number, rest) = text.trim().split_once(' ')?;
     Some((number.parse().ok()?, rest))
+}
+
+/// The layers of `a=simulcast:send` (RFC 8853 §5.1) that `a=rid` describes; alternatives and paused ones too.
+fn simulcast(attributes: &[Attribute]) -> Vec<String> {
+    let line = value(attributes, "simulcast").unwrap_or("");
+    let mut words = line.split_whitespace();
+    let list = words
+        .by_ref()
+        .find(|word| *word == "send")
+        .and_then(|_| words.next());
+    let described: Vec<&str> = values(attributes, "rid")
+        .take(LINES_MAX)
+        .filter_map(|rid| rid.split_whitespace().next())
+        .collect();
+    let mut rids: Vec<String> = Vec::new();
+    for rid in list.unwrap_or("").split([';', ',']) {
+        let rid = rid.trim_start_matches('~');
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let sound = !rid.is_empty() && rid.len() <= RID_MAX && rid.bytes().all(legal);
+        if sound && described.contains(&rid) && !rids.iter().any(|known| known == rid) {
+            rids.push(rid.to_owned());
+        }
+    }
+    rids.truncate(RIDS_MAX);
+    rids
 }
 
 /// `a=extmap:<id>[/<direction>] <URI> …` (RFC 8285 §8).

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::allowance::Allowance;
-use super::viewer::Session;
+use super::state::Session;
 use crate::peer::ice::credentials::Credentials;
 use crate::sdp::{Fragment, restart_fragment};
 

@@ -1,13 +1,15 @@
 //! A session: one client's secret URL, its peer and its end. The registry finds, counts and expires them.
 //!
-//! A POST comes from `signal` to [`Sessions::play`], which answers the offer and starts the session's task
-//! ([`viewer`]). The task drives DTLS and ends the session; media never passes here.
+//! A POST comes from `signal` to [`Sessions::play`] or [`Sessions::publish`], which answers the offer and starts the
+//! session's task ([`viewer`], [`publisher`]). The task drives DTLS and ends the session; media never passes here.
 
 pub(crate) mod allowance;
 mod candidates;
 mod draw;
 mod ice;
+mod publisher;
 mod registry;
+mod state;
 mod viewer;
 mod whole;
 
@@ -23,7 +25,7 @@ use crate::peer::dtls::Identity;
 use crate::sdp::Fragment;
 use crate::sdp::offer::{Offer, SdpError};
 use crate::stats::Counters;
-use crate::stream::{Stream, StreamKey};
+use crate::stream::{IngestPoint, Stream, StreamKey};
 
 pub use ice::{IfMatch, PatchError, Patched};
 use registry::{Limits, Registry};
@@ -37,6 +39,9 @@ pub enum SessionError {
     /// A limit of the configuration: 503 + Retry-After.
     #[error("{0}")]
     Limit(String),
+    /// Somebody else publishes there: 409 + Retry-After.
+    #[error("the ingest has a publisher")]
+    Busy,
     /// The stream or the whole server is closing: 404.
     #[error("the stream is closing")]
     Closing,
@@ -83,6 +88,7 @@ pub struct SessionStats {
     /// The public id (never the secret).
     pub session: String,
     pub stream: String,
+    /// `play` or `publish`.
     pub direction: &'static str,
     /// Of the HTTP request.
     pub remote_addr: String,
@@ -158,6 +164,17 @@ impl Sessions {
         viewer::start(&self.inner, stream, offer, client)
     }
 
+    /// Makes a publisher's session on an ingest. Where somebody publishes already: [`SessionError::Busy`], unless takeover
+    /// is configured or nothing came for 3 s: then that one leaves first.
+    pub async fn publish(
+        &self,
+        point: &Arc<IngestPoint>,
+        offer: &Offer,
+        client: Client,
+    ) -> Result<Created, SessionError> {
+        publisher::start(&self.inner, point, offer, client).await
+    }
+
     /// What became of a session URL.
     #[must_use]
     pub fn lookup(&self, secret: &str) -> Lookup {
@@ -200,7 +217,7 @@ impl Sessions {
             .is_some()
     }
 
-    /// Tells every viewer of a stream to leave (BYE, close_notify) and waits until that was sent, at most `timeout`.
+    /// Tells every viewer of a stream and its publisher to leave (BYE, close_notify) and waits until that was sent, at most `timeout`.
     /// Blocks: not for the control runtime's own threads.
     pub fn close_stream(&self, stream: StreamKey, reason: &'static str, timeout: Duration) {
         let sessions = self.inner.registry.of_stream(stream);
@@ -231,6 +248,12 @@ impl Sessions {
     #[must_use]
     pub fn viewers_of(&self, stream: StreamKey) -> u64 {
         self.inner.registry.count_of(stream)
+    }
+
+    /// Publishers now.
+    #[must_use]
+    pub fn publishers(&self) -> u64 {
+        self.inner.registry.publishers()
     }
 
     /// Sessions now.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::viewer::Session;
+use super::state::Session;
 use super::{Lookup, SessionError};
 use crate::stream::StreamKey;
 
@@ -31,9 +31,11 @@ struct Tables {
     closed: bool,
     by_secret: HashMap<String, Arc<Session>>,
     by_public: HashMap<String, Arc<Session>>,
+    /// Viewers.
     by_stream: HashMap<StreamKey, u64>,
     /// Public ids.
     half_open: HashSet<String>,
+    publishers: HashMap<StreamKey, Arc<Session>>,
     tombstones: HashMap<String, Instant>,
     oldest: VecDeque<(Instant, String)>,
 }
@@ -65,14 +67,14 @@ impl Registry {
                 "{limit} sessions wait for their first connectivity check (MAX_HALF_OPEN)"
             )));
         }
-        let viewers = tables.by_stream.entry(session.stream).or_default();
-        if reached(self.limits.per_stream, *viewers) {
-            let limit = self.limits.per_stream;
-            return Err(SessionError::Limit(format!(
-                "the stream has all {limit} viewers (MAX_VIEWERS_PER_STREAM)"
-            )));
+        if session.publishes {
+            if tables.publishers.contains_key(&session.stream) {
+                return Err(SessionError::Busy);
+            }
+            tables.publishers.insert(session.stream, session.clone());
+        } else {
+            tables.count_viewer(session.stream, self.limits.per_stream)?;
         }
-        *viewers += 1;
         tables.half_open.insert(session.public.clone());
         tables
             .by_public
@@ -89,7 +91,9 @@ impl Registry {
         }
         tables.by_public.remove(&session.public);
         tables.half_open.remove(&session.public);
-        if let Some(viewers) = tables.by_stream.get_mut(&session.stream) {
+        if session.publishes {
+            tables.publishers.remove(&session.stream);
+        } else if let Some(viewers) = tables.by_stream.get_mut(&session.stream) {
             *viewers -= 1;
             if *viewers == 0 {
                 tables.by_stream.remove(&session.stream);
@@ -140,6 +144,16 @@ impl Registry {
         self.lock().by_stream.get(&stream).copied().unwrap_or(0)
     }
 
+    /// The session that publishes to a stream.
+    pub(super) fn publisher_of(&self, stream: StreamKey) -> Option<Arc<Session>> {
+        self.lock().publishers.get(&stream).cloned()
+    }
+
+    /// Sessions that publish.
+    pub(super) fn publishers(&self) -> u64 {
+        self.lock().publishers.len() as u64
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.lock().by_secret.len() as u64
     }
@@ -154,6 +168,17 @@ impl Registry {
 }
 
 impl Tables {
+    fn count_viewer(&mut self, stream: StreamKey, limit: u64) -> Result<(), SessionError> {
+        let viewers = self.by_stream.entry(stream).or_default();
+        if limit != 0 && *viewers >= limit {
+            return Err(SessionError::Limit(format!(
+                "the stream has all {limit} viewers (MAX_VIEWERS_PER_STREAM)"
+            )));
+        }
+        *viewers += 1;
+        Ok(())
+    }
+
     /// Drops the tombstones that are old enough, and the oldest of too many.
     fn bury(&mut self, now: Instant) {
         while let Some((died, secret)) = self.oldest.front() {

@@ -1,19 +1,21 @@
 //! One viewer's session: how it is made, its task (DTLS, deadlines, the stream's fate), and its end.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::candidates::candidates;
 use super::draw::Drawn;
 use super::ice::Ice;
+use super::publisher::Publishing;
+use super::state::{CHECKING, CONNECTED, NEW, Session};
 use super::whole::whole;
-use super::{Client, Created, SessionError, SessionStats, Shared};
+use super::{Client, Created, SessionError, Shared};
 use crate::config::MissingMedia;
 use crate::events::EventKind;
-use crate::fanout::{NewViewer, ViewerEvent, ViewerHandle, ViewerNumbers};
+use crate::fanout::{NewViewer, ViewerEvent, ViewerHandle};
 use crate::net::Path;
 use crate::peer::ViewerSetup;
 use crate::peer::dtls::{Connection, Event, Role};
@@ -22,73 +24,10 @@ use crate::rtp::Media;
 use crate::rtp::codec::Codec;
 use crate::sdp::answer::choose_playback;
 use crate::sdp::{AnswerParams, Offer, Setup, write_answer};
-use crate::stream::{Stream, StreamInfo, StreamKey};
+use crate::stream::{Stream, StreamInfo};
 
 /// Datagrams and news that may wait for a session's task.
-const EVENTS_MAX: usize = 16;
-
-const NEW: u8 = 0;
-const CHECKING: u8 = 1;
-const CONNECTED: u8 = 2;
-
-/// What others see of a session.
-pub(super) struct Session {
-    pub(super) secret: String,
-    pub(super) public: String,
-    pub(super) stream: StreamKey,
-    stream_id: String,
-    client: Client,
-    created: Instant,
-    state: AtomicU8,
-    numbers: Arc<Mutex<ViewerNumbers>>,
-    pub(super) ice: Mutex<Ice>,
-    pub(super) viewer: OnceLock<ViewerHandle>,
-    end_reason: OnceLock<&'static str>,
-    end_wanted: Notify,
-    alive: watch::Sender<bool>,
-}
-
-impl Session {
-    /// Asks it to end; the first reason counts.
-    pub(super) fn end(&self, reason: &'static str) {
-        let _ = self.end_reason.set(reason);
-        self.end_wanted.notify_one();
-    }
-
-    /// Resolves when its goodbye was sent.
-    pub(super) async fn ended(&self) {
-        // The sender lives in `self`, so waiting ends by the value alone.
-        let _ = self.alive.subscribe().wait_for(|alive| !alive).await;
-    }
-
-    pub(super) fn stats(&self) -> SessionStats {
-        let numbers = self.numbers();
-        SessionStats {
-            session: self.public.clone(),
-            stream: self.stream_id.clone(),
-            direction: "play",
-            remote_addr: self.client.remote_addr.clone(),
-            media_addr: numbers.remote.map(|remote| remote.to_string()),
-            user_agent: self.client.user_agent.clone(),
-            state: ["new", "checking", "connected"]
-                [usize::from(self.state.load(Ordering::Relaxed).min(2))],
-            packets: numbers.packets,
-            bytes: numbers.bytes,
-            frames_dropped: numbers.frames_dropped,
-            loss_percent: numbers.loss_percent,
-            rtt_ms: numbers.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
-            remb_bps: numbers.remb_bps,
-            seconds: self.created.elapsed().as_secs_f64(),
-        }
-    }
-
-    fn numbers(&self) -> ViewerNumbers {
-        self.numbers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
+pub(super) const EVENTS_MAX: usize = 16;
 
 /// Answers an offer and starts the session's task.
 pub(super) fn start(
@@ -135,26 +74,8 @@ pub(super) fn start(
             inactive: shared.settings.missing_media == MissingMedia::Inactive,
         },
     );
-    let session = Arc::new(Session {
-        secret: drawn.secret.clone(),
-        public: drawn.public.clone(),
-        stream: stream.key(),
-        stream_id: stream.id().to_owned(),
-        client,
-        created: now,
-        state: AtomicU8::new(NEW),
-        numbers: Arc::default(),
-        ice: Mutex::new(Ice::new(
-            &credentials.ufrag,
-            (&offer.ufrag, &offer.pwd),
-            &answer,
-            now,
-        )),
-        viewer: OnceLock::new(),
-        end_reason: OnceLock::new(),
-        end_wanted: Notify::new(),
-        alive: watch::Sender::new(true),
-    });
+    let ice = Ice::new(&credentials.ufrag, (&offer.ufrag, &offer.pwd), &answer, now);
+    let session = Session::new(&drawn, stream, false, ice, client, now);
     let inserted = shared.registry.insert(session.clone());
     inserted.inspect_err(|_| shared.counters.sessions_refused.inc())?;
     shared.counters.sessions_total.inc();
@@ -188,6 +109,7 @@ pub(super) fn start(
         codecs,
         path: None,
         begun: role == Role::Server,
+        publishing: None,
     };
     shared.runtime.spawn(task.run());
     Ok(Created {
@@ -205,29 +127,33 @@ fn codecs(info: &StreamInfo, playing: [bool; 2]) -> [Option<Codec>; 2] {
     [of(info.video, playing[0]), of(info.audio, playing[1])]
 }
 
-/// The task of one session.
-struct Task {
-    shared: Arc<Shared>,
-    session: Arc<Session>,
-    viewer: ViewerHandle,
-    dtls: Connection,
-    role: Role,
-    from_shard: mpsc::Receiver<ViewerEvent>,
-    watch: watch::Receiver<StreamInfo>,
-    codecs: [Option<Codec>; 2],
+/// The task of one session, a viewer's or a publisher's.
+pub(super) struct Task {
+    pub(super) shared: Arc<Shared>,
+    pub(super) session: Arc<Session>,
+    pub(super) viewer: ViewerHandle,
+    pub(super) dtls: Connection,
+    pub(super) role: Role,
+    pub(super) from_shard: mpsc::Receiver<ViewerEvent>,
+    pub(super) watch: watch::Receiver<StreamInfo>,
+    /// What it plays; a publisher plays nothing.
+    pub(super) codecs: [Option<Codec>; 2],
     /// Where the last DTLS datagram came from: answers go there. None for what a timer sends, the first flight of a
     /// client among it: that goes to every checked address, for one alone may lead nowhere.
-    path: Option<Path>,
+    pub(super) path: Option<Path>,
     /// A client waits for the first connectivity check before its first flight.
-    begun: bool,
+    pub(super) begun: bool,
+    /// Of a publisher: its hold on the ingest.
+    pub(super) publishing: Option<Publishing>,
 }
 
 impl Task {
-    async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut end = End {
             shared: self.shared.clone(),
             session: self.session.clone(),
             viewer: self.viewer.clone(),
+            publishing: self.publishing.take(),
             done: false,
         };
         let reason = self.drive().await;
@@ -292,7 +218,10 @@ impl Task {
                     self.viewer.connect(keys, path);
                     self.session.state.store(CONNECTED, Ordering::Relaxed);
                     self.shared.events.push(
-                        EventKind::ViewerJoined,
+                        match self.session.publishes {
+                            true => EventKind::PublisherJoined,
+                            false => EventKind::ViewerJoined,
+                        },
                         &self.session.stream_id,
                         self.session.detail(),
                     );
@@ -355,12 +284,16 @@ struct End {
     shared: Arc<Shared>,
     session: Arc<Session>,
     viewer: ViewerHandle,
+    publishing: Option<Publishing>,
     done: bool,
 }
 
 impl End {
     fn finish(&mut self, reason: &'static str) {
         self.done = true;
+        if let Some(publishing) = self.publishing.take() {
+            publishing.end(&self.shared.runtime);
+        }
         let numbers = self.session.numbers();
         self.shared.registry.remove(&self.session, Instant::now());
         if self.session.state.load(Ordering::Relaxed) == CONNECTED {
@@ -368,9 +301,12 @@ impl End {
             detail["reason"] = reason.into();
             detail["bytes"] = numbers.bytes.into();
             detail["seconds"] = self.session.created.elapsed().as_secs_f64().into();
-            self.shared
-                .events
-                .push(EventKind::ViewerLeft, &self.session.stream_id, detail);
+            let kind = match self.session.publishes {
+                true => EventKind::PublisherLeft,
+                false => EventKind::ViewerLeft,
+            };
+            let id = &self.session.stream_id;
+            self.shared.events.push(kind, id, detail);
         } else {
             self.shared.counters.sessions_failed.inc();
         }
@@ -384,16 +320,5 @@ impl Drop for End {
             drop(self.viewer.remove(Vec::new()));
             self.finish("error");
         }
-    }
-}
-
-impl Session {
-    /// What every event of a viewer carries (never the secret).
-    fn detail(&self) -> serde_json::Value {
-        serde_json::json!({
-            "session": self.public,
-            "remote_addr": self.client.remote_addr,
-            "user_agent": self.client.user_agent,
-        })
     }
 }

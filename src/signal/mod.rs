@@ -1,7 +1,7 @@
 //! WHEP and WHIP as transport-free request → response (`http` types, no sockets), and who may do what.
 //!
 //! `http` hands a [`Request`] in; [`Signal::handle`] routes it to `whep`, which asks `auth`, waits for the stream
-//! (`ready`) and has `session` make the viewer. Every answer leaves with its CORS headers.
+//! (`ready`) and has `session` make the viewer, or to `whip`, which has it make the publisher. Every answer leaves with its CORS headers.
 
 pub mod auth;
 pub mod cors;
@@ -12,6 +12,7 @@ pub mod rate;
 mod ready;
 pub mod route;
 pub mod whep;
+mod whip;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use crate::config::Settings;
 use crate::session::Sessions;
 use crate::stats::Counters;
-use crate::stream::Streams;
+use crate::stream::{Ingests, Streams};
 use problem::problem;
 use route::Target;
 
@@ -33,6 +34,8 @@ pub struct Signal {
     pub settings: Arc<Settings>,
     /// Live streams by id.
     pub streams: Streams,
+    /// Ingests by id.
+    pub ingests: Ingests,
     /// Sessions: create, find, end.
     pub sessions: Sessions,
     /// The host's auth callback.
@@ -82,13 +85,13 @@ impl Signal {
         if let Some(refusal) = self.rate_limited(request) {
             return refusal;
         }
-        let exists = |id: &str| self.streams.find(id).is_some();
+        let exists = |id: &str| self.streams.find(id).is_some() || self.ingests.find(id).is_some();
         let path = request.http.uri().path();
         match route::target(&self.settings.path_prefix, path, exists) {
             Some(Target::Whep { id }) => whep::endpoint(self, request, &id).await,
             Some(Target::WhepSession { secret }) => whep::session(self, request, secret).await,
-            // No process has an ingest yet, so no id of any WHIP endpoint is known (P-table: 404).
-            Some(Target::Whip { .. }) => problem(StatusCode::NOT_FOUND, "no ingest has this id"),
+            Some(Target::Whip { id }) => whip::endpoint(self, request, &id).await,
+            Some(Target::WhipSession { secret }) => whip::session(self, request, secret).await,
             None => problem(StatusCode::NOT_FOUND, "there is nothing at this path"),
         }
     }

@@ -22,10 +22,15 @@ pub enum Target<'a> {
         /// What names the session.
         secret: &'a str,
     },
-    /// `/whip/<id>` and what is under it.
+    /// `/whip/<id>`.
     Whip {
         /// The id, decoded.
         id: String,
+    },
+    /// `/whip/<id>/<secret>`.
+    WhipSession {
+        /// What names the session.
+        secret: &'a str,
     },
 }
 
@@ -37,17 +42,21 @@ pub fn target<'a>(
     exists: impl Fn(&str) -> bool,
 ) -> Option<Target<'a>> {
     let path = path.strip_prefix(prefix)?;
-    if let Some(rest) = path.strip_prefix("/whip/") {
-        return id(rest).map(|id| Target::Whip { id });
-    }
-    let rest = path.strip_prefix("/whep/")?;
+    let (whip, rest) = match path.strip_prefix("/whip/") {
+        Some(rest) => (true, rest),
+        None => (false, path.strip_prefix("/whep/")?),
+    };
     let whole = id(rest)?;
-    match rest.rsplit_once('/') {
+    Some(match rest.rsplit_once('/') {
         Some((stream, secret)) if !stream.is_empty() && !secret.is_empty() && !exists(&whole) => {
-            Some(Target::WhepSession { secret })
+            match whip {
+                true => Target::WhipSession { secret },
+                false => Target::WhepSession { secret },
+            }
         }
-        _ => Some(Target::Whep { id: whole }),
-    }
+        _ if whip => Target::Whip { id: whole },
+        _ => Target::Whep { id: whole },
+    })
 }
 
 /// An id from its percent-encoded form; None where it is no id: 1 to 512 bytes of UTF-8 without NUL.
@@ -131,6 +140,10 @@ mod tests {
         assert_eq!(
             at("/rtc/whep/a%2Fb/s3cret"),
             Some(Target::WhepSession { secret: "s3cret" })
+        );
+        assert_eq!(
+            at("/rtc/whip/cam/s3cret"),
+            Some(Target::WhipSession { secret: "s3cret" })
         );
         assert_eq!(at("/rtc/whep/a/b"), whep("a/b"));
         assert_eq!(at("/rtc/whep/a%2Fb"), whep("a/b"));

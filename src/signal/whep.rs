@@ -1,5 +1,6 @@
 //! WHEP (draft-ietf-wish-whep): POST, DELETE, OPTIONS, GET/HEAD on endpoint and session; PATCH is in `patch`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION, USER_AGENT};
@@ -12,6 +13,7 @@ use super::problem::{method_not_allowed, plain, problem, retry_after, with};
 use super::{Request, Signal, links, patch, ready, route};
 use crate::sdp::offer::{Offer, SdpError};
 use crate::session::{Client, Created, Lookup, SessionError};
+use crate::stream::Stream;
 
 /// P007.
 const ENDPOINT_METHODS: &str = "GET, HEAD, OPTIONS, POST";
@@ -21,6 +23,8 @@ const SESSION_METHODS: &str = "GET, HEAD, OPTIONS, PATCH, DELETE";
 const RETRY_NO_MEDIA_S: u32 = 2;
 /// Seconds a player waits when a limit is reached (P013).
 const RETRY_LIMIT_S: u32 = 5;
+/// Seconds after which a publisher that crashed no longer holds its ingest (P048).
+const RETRY_BUSY_S: u32 = 3;
 /// Left of HTTP_TIMEOUT for the answer when WAIT_FOR_STREAM is as long as it.
 const ANSWER_RESERVE: Duration = Duration::from_millis(1500);
 
@@ -75,14 +79,11 @@ async fn post(
     // P055's order, but the token first: who has none learns not even which streams there are.
     auth::check_token(signal, Action::Play, request)?;
     let unknown = || refuse(StatusCode::NOT_FOUND, "no stream has this id");
-    if wants_ingest(request) {
-        return Err(refuse(StatusCode::NOT_FOUND, "no ingest has this id"));
-    }
-    signal.streams.find(id).ok_or_else(unknown)?;
+    stream(signal, request, id).ok_or_else(unknown)?;
     auth::ask(signal, Action::Play, id, request).await?;
     let offer = offer(signal, request)?;
     // Asking may have taken seconds: the id can stand for another stream by now.
-    let stream = signal.streams.find(id).ok_or_else(unknown)?;
+    let stream = stream(signal, request, id).ok_or_else(unknown)?;
     let longest = signal.settings.http_timeout.saturating_sub(ANSWER_RESERVE);
     let hold = signal.settings.wait_for_stream.min(longest);
     if !ready::wait(&stream, hold).await {
@@ -95,13 +96,13 @@ async fn post(
         user_agent: header(request, &USER_AGENT).to_owned(),
     };
     match signal.sessions.play(&stream, &offer, client) {
-        Ok(created) => Ok(created_answer(signal, id, created)),
+        Ok(created) => Ok(created_answer(signal, "whep", id, created)),
         Err(error) => Err(Box::new(session_problem(&error))),
     }
 }
 
 /// The body as an offer: type (415), size (413), form (400) and sense (422), in this order (P004, P055).
-fn offer(signal: &Signal, request: &Request) -> Result<Offer, Box<Response<Bytes>>> {
+pub(super) fn offer(signal: &Signal, request: &Request) -> Result<Offer, Box<Response<Bytes>>> {
     let refuse = |status, detail: &str| Box::new(problem(status, detail));
     if !is_type(header(request, &CONTENT_TYPE), SDP) {
         let detail = "Content-Type: application/sdp is needed";
@@ -131,7 +132,12 @@ pub(crate) fn too_large(signal: &Signal) -> Response<Bytes> {
     problem(StatusCode::PAYLOAD_TOO_LARGE, &detail)
 }
 
-fn created_answer(signal: &Signal, id: &str, created: Created) -> Response<Bytes> {
+pub(super) fn created_answer(
+    signal: &Signal,
+    kind: &str,
+    id: &str,
+    created: Created,
+) -> Response<Bytes> {
     let Created {
         secret,
         answer,
@@ -145,7 +151,7 @@ fn created_answer(signal: &Signal, id: &str, created: Created) -> Response<Bytes
     // P010: an absolute path without query; behind a known public URL a whole one.
     let base = signal.settings.public_url.as_deref().unwrap_or("");
     let prefix = &signal.settings.path_prefix;
-    let location = format!("{base}{prefix}/whep/{}/{secret}", route::encode(id));
+    let location = format!("{base}{prefix}/{kind}/{}/{secret}", route::encode(id));
     let response = with(response, LOCATION, &location);
     let response = with(response, patch::ACCEPT_PATCH, patch::SDPFRAG);
     // P050.
@@ -159,7 +165,7 @@ fn describe(signal: &Signal, request: &Request, id: &str) -> Response<Bytes> {
     if let Err(refusal) = auth::check_token(signal, Action::Play, request) {
         return *refusal;
     }
-    if wants_ingest(request) || signal.streams.find(id).is_none() {
+    if stream(signal, request, id).is_none() {
         return problem(StatusCode::NOT_FOUND, "no stream has this id");
     }
     let mut response = plain(StatusCode::OK, Bytes::new());
@@ -184,7 +190,7 @@ async fn options(signal: &Signal, request: &Request, id: &str) -> Response<Bytes
     response
 }
 
-fn allowed(methods: &'static str) -> Response<Bytes> {
+pub(super) fn allowed(methods: &'static str) -> Response<Bytes> {
     let response = plain(StatusCode::NO_CONTENT, Bytes::new());
     // P008: on any OPTIONS.
     with(
@@ -194,7 +200,7 @@ fn allowed(methods: &'static str) -> Response<Bytes> {
     )
 }
 
-fn session_problem(error: &SessionError) -> Response<Bytes> {
+pub(super) fn session_problem(error: &SessionError) -> Response<Bytes> {
     let text = error.to_string();
     match error {
         SessionError::Sdp(error) => sdp_problem(error),
@@ -202,6 +208,7 @@ fn session_problem(error: &SessionError) -> Response<Bytes> {
             problem(StatusCode::SERVICE_UNAVAILABLE, &text),
             RETRY_LIMIT_S,
         ),
+        SessionError::Busy => retry_after(problem(StatusCode::CONFLICT, &text), RETRY_BUSY_S),
         SessionError::Closing => problem(StatusCode::NOT_FOUND, &text),
         SessionError::Internal(_) => retry_after(
             problem(StatusCode::SERVICE_UNAVAILABLE, &text),
@@ -222,6 +229,22 @@ fn sdp_problem(error: &SdpError) -> Response<Bytes> {
 pub(super) fn is_type(content_type: &str, wanted: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or("");
     essence.trim().eq_ignore_ascii_case(wanted)
+}
+
+/// What `/whep/<id>` plays: the process's egress; with WHIP_DIRECT what is published under the id, where it has no egress
+/// or `?source=ingest` says so.
+fn stream(signal: &Signal, request: &Request, id: &str) -> Option<Arc<Stream>> {
+    let ingest = || {
+        let point = signal
+            .ingests
+            .find(id)
+            .filter(|_| signal.settings.whip_direct)?;
+        Some(point.stream().clone())
+    };
+    if wants_ingest(request) {
+        return ingest();
+    }
+    signal.streams.find(id).or_else(ingest)
 }
 
 /// `?source=ingest` plays what is published under the id, not what FFmpeg sends.

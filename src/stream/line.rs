@@ -94,12 +94,7 @@ impl Timeline {
 
     /// A sender report of the track's sender, after its run began.
     pub(super) fn reported(&mut self, track: &TrackLine, report: SenderReport) {
-        let current = self.segment.as_ref().map(|segment| segment.number);
-        let Some(offsets) = self
-            .follows
-            .as_mut()
-            .filter(|_| current == Some(track.segment))
-        else {
+        let Some(offsets) = &mut self.follows else {
             return;
         };
         let since = report.rtp.wrapping_sub(track.last_rtp) as i32;
@@ -110,6 +105,8 @@ impl Timeline {
     /// Runs from now on count from another start time.
     pub(super) fn starts_at(&mut self, start_time_us: u64) {
         self.start_time_us = whole_ms(start_time_us);
+        // Another publisher has another clock.
+        self.follows = self.follows.map(|_| [None; 2]);
         if let Some(segment) = &mut self.segment {
             // No medium of the next run joins this one.
             segment.latest = [None; 2];

@@ -240,6 +240,14 @@ impl Stream {
             .push(EventKind::KeyframeWanted, &self.id, json!({}));
     }
 
+    /// A viewer begins in the middle: a publisher behind the stream is asked for a key frame. FFmpeg's next one is waited
+    /// for.
+    pub fn viewer_begins(&self, now: Instant) {
+        if let Some(ask) = self.keyframe_source.get() {
+            ask(now);
+        }
+    }
+
     /// No packet will come any more; watchers see `ended`.
     pub fn end(&self) {
         if self.ended.swap(true, Ordering::AcqRel) {

@@ -295,9 +295,11 @@ impl Running {
             events.clone(),
         );
         let streams = Streams::default();
+        let ingests = Ingests::default();
         let signal = Signal {
             settings: settings.clone(),
             streams: streams.clone(),
+            ingests: ingests.clone(),
             sessions: sessions.clone(),
             auth: hooks.auth.clone(),
             counters: counters.clone(),
@@ -322,7 +324,6 @@ impl Running {
         let ports = Ports::new(settings.leg_ports.clone());
         let processes =
             Processes::new(world, ports.clone(), counters.clone(), settings.stop_linger);
-        let ingests = Ingests::default();
         let around = Around {
             runtime: runtime.clone(),
             fanout: fanout.clone(),

@@ -99,8 +99,9 @@ pub(super) fn metrics_text(
 impl Living {
     fn now(&self) -> (u64, u64, u64, u64) {
         let streams = self.processes.count() as u64;
-        let inputs = self.inputs.count() as u64;
-        (streams, inputs, self.sessions.count(), 0)
+        let publishers = self.sessions.publishers();
+        let viewers = self.sessions.count().saturating_sub(publishers);
+        (streams, self.inputs.count() as u64, viewers, publishers)
     }
 
     fn streams_json(&self) -> Vec<Value> {

@@ -24,6 +24,9 @@ const FLAGS: &[&str] = &[
     "--autoplay-policy=no-user-gesture-required",
     // A machine may have no other interface than loopback.
     "--allow-loopback-in-peer-connection",
+    // A camera with a moving picture and a microphone that beeps, given without asking.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 ];
 
 /// What a viewer on a [`Site`] sees and hears.

@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod ffmpeg;
 pub(crate) mod host;
 pub(crate) mod products;
+pub(crate) mod publish;
 pub(crate) mod relay;
 pub(crate) mod replay;
 pub(crate) mod site;

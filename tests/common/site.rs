@@ -1,4 +1,4 @@
-//! A web page of another origin than the subsystem's: a tiny HTTP server that knows one page and its script.
+//! A web page of another origin than the subsystem's: a tiny HTTP server that knows one page and its scripts.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-const PAGE: &str =
-    "<!doctype html><meta charset=utf-8><title>viewer</title><body><script src=viewer.js></script>";
-const SCRIPT: &str = include_str!("viewer.js");
+const PAGE: &str = "<!doctype html><meta charset=utf-8><title>viewer</title><body><script src=viewer.js></script><script src=publisher.js></script>";
+const VIEWER: &str = include_str!("viewer.js");
+const PUBLISHER: &str = include_str!("publisher.js");
 
 /// The running server. Dropping it ends it.
 pub(crate) struct Site {
@@ -69,7 +69,8 @@ fn answer(connection: TcpStream) {
     }
     let (status, kind, body) = match request.split(' ').nth(1) {
         Some("/") => ("200 OK", "text/html", PAGE),
-        Some("/viewer.js") => ("200 OK", "text/javascript", SCRIPT),
+        Some("/viewer.js") => ("200 OK", "text/javascript", VIEWER),
+        Some("/publisher.js") => ("200 OK", "text/javascript", PUBLISHER),
         _ => ("404 Not Found", "text/plain", ""),
     };
     let _ = write!(

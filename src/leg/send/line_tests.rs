@@ -71,7 +71,7 @@ impl Rig {
             "cam",
             StreamKey(1),
             BOTH.expectation(),
-        KEPT,
+            KEPT,
             Arc::default(),
             crate::events::Events::default(),
         );

@@ -1,7 +1,7 @@
 //! From frame batches to RTP towards FFmpeg: the [`line`] it sees, the [`queue`] in front of it, and UDP.
 
-pub(super) mod line;
 pub(super) mod kept;
+pub(super) mod line;
 pub(super) mod queue;
 pub mod udp;
 

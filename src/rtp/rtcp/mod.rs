@@ -2,6 +2,7 @@
 
 mod ntp;
 mod read;
+mod transport_cc;
 mod write;
 
 #[cfg(test)]
@@ -9,8 +10,10 @@ mod tests;
 
 pub use ntp::{ntp_from, ntp_middle};
 pub use read::{Items, Sequences, parse};
+pub use transport_cc::{TICKS_PER_SECOND, write_transport_cc};
 pub use write::{
-    write_bye, write_pli, write_receiver_report, write_sdes_cname, write_sender_report,
+    write_bye, write_fir, write_nack, write_pli, write_receiver_report, write_remb,
+    write_sdes_cname, write_sender_report,
 };
 
 /// Packet types (RFC 3550 §12.1, RFC 4585 §6.1).

@@ -279,3 +279,35 @@ proptest! {
         prop_assert!(parse(&bytes).filter(Result::is_err).count() <= 1);
     }
 }
+
+#[test]
+fn what_a_receiver_asks_for_is_read_back() {
+    let lost = [65_530, 65_531, 10, 11, 200];
+    let mut out = Vec::new();
+    write_nack(&mut out, 1, 2, &lost);
+    write_fir(&mut out, 1, 3, 7);
+    for bitrate in [1, 262_143, 262_144, 1_000_000, 5_000_000_000] {
+        write_remb(&mut out, 1, bitrate, &[2, 3]);
+    }
+    let items: Vec<_> = parse(&out).map(|item| item.unwrap()).collect();
+    let Item::Nack(nack) = items[0] else {
+        panic!("{:?}", items[0]);
+    };
+    assert_eq!(nack.media_ssrc, 2);
+    assert_eq!(nack.sequences().collect::<Vec<_>>(), lost);
+    let fir = Fir {
+        ssrc: 3,
+        sequence: 7,
+    };
+    assert_eq!(items[1], Item::Fir(fir));
+    let estimates: Vec<u64> = items[2..]
+        .iter()
+        .map(|item| match item {
+            Item::Remb(remb) => remb.bitrate_bps,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(estimates[..3], [1, 262_143, 262_144]);
+    assert!((999_000..=1_000_000).contains(&estimates[3]));
+    assert!((4_990_000_000..=5_000_000_000).contains(&estimates[4]));
+}

@@ -1,6 +1,8 @@
 //! Writing RTCP. Each function appends one packet, so that a compound packet is several calls.
 
-use super::{BYE, FMT_PLI, PSFB, RR, ReportBlock, SDES, SR};
+use super::{
+    BYE, FMT_APPLICATION, FMT_FIR, FMT_NACK, FMT_PLI, PSFB, RR, RTPFB, ReportBlock, SDES, SR,
+};
 
 /// The count has five bits.
 const ENTRIES_MAX: usize = 31;
@@ -79,8 +81,56 @@ pub fn write_pli(out: &mut Vec<u8>, sender: u32, media: u32) {
     out.extend_from_slice(&media.to_be_bytes());
 }
 
+/// A full intra request (RFC 5104 §4.3.1) of one source; a new request has a new `sequence`.
+pub fn write_fir(out: &mut Vec<u8>, sender: u32, media: u32, sequence: u8) {
+    push_header(out, usize::from(FMT_FIR), PSFB, 16);
+    for word in [sender, 0, media, u32::from(sequence) << 24] {
+        out.extend_from_slice(&word.to_be_bytes());
+    }
+}
+
+/// A generic NACK (RFC 4585 §6.2.1) of these sequence numbers, which rise.
+pub fn write_nack(out: &mut Vec<u8>, sender: u32, media: u32, sequences: &[u16]) {
+    let mut pairs: Vec<(u16, u16)> = Vec::with_capacity(sequences.len());
+    for sequence in sequences {
+        match pairs.last_mut() {
+            Some((first, bits)) if (1..=16).contains(&sequence.wrapping_sub(*first)) => {
+                *bits |= 1 << (sequence.wrapping_sub(*first) - 1);
+            }
+            _ => pairs.push((*sequence, 0)),
+        }
+    }
+    push_header(out, usize::from(FMT_NACK), RTPFB, 8 + pairs.len() * 4);
+    out.extend_from_slice(&sender.to_be_bytes());
+    out.extend_from_slice(&media.to_be_bytes());
+    for (first, bits) in pairs {
+        out.extend_from_slice(&first.to_be_bytes());
+        out.extend_from_slice(&bits.to_be_bytes());
+    }
+}
+
+/// A receiver's estimate for all these sources together (draft-alvestrand-rmcat-remb-03 §2.2), rounded down.
+pub fn write_remb(out: &mut Vec<u8>, sender: u32, bitrate_bps: u64, ssrcs: &[u32]) {
+    let ssrcs = &ssrcs[..ssrcs.len().min(ENTRIES_MAX)];
+    push_header(
+        out,
+        usize::from(FMT_APPLICATION),
+        PSFB,
+        16 + ssrcs.len() * 4,
+    );
+    let exponent = 46_u32.saturating_sub(bitrate_bps.leading_zeros());
+    let mantissa = (bitrate_bps >> exponent) as u32;
+    let estimate = (ssrcs.len() as u32) << 24 | exponent << 18 | mantissa;
+    for word in [sender, 0, u32::from_be_bytes(*b"REMB"), estimate] {
+        out.extend_from_slice(&word.to_be_bytes());
+    }
+    for ssrc in ssrcs {
+        out.extend_from_slice(&ssrc.to_be_bytes());
+    }
+}
+
 /// `count` is at most 31, `body_len` of whole words and under 2^18.
-fn push_header(out: &mut Vec<u8>, count: usize, kind: u8, body_len: usize) {
+pub(super) fn push_header(out: &mut Vec<u8>, count: usize, kind: u8, body_len: usize) {
     out.extend_from_slice(&[0x80 | count as u8, kind]);
     out.extend_from_slice(&((body_len / 4) as u16).to_be_bytes());
 }
