@@ -18,10 +18,10 @@ fn figures(program: &str, arguments: &[&str]) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}\n{errors}"))
 }
 
-fn send_path(sample: &str) -> Value {
+fn send_path(server: &str, sample: &str) -> Value {
     let load = [
         "--servers",
-        "webrtc",
+        server,
         "--runs",
         "1",
         "--seconds",
@@ -50,14 +50,21 @@ fn memory(setup: &str) -> Value {
 
 #[test]
 fn packets_dropped_in_the_kernel_are_counted_to_the_last_one() {
-    let server = send_path("4");
+    let server = send_path("webrtc", "4");
     assert_eq!(server["worst_loss"], 0.0, "{server}");
     assert_eq!(server["runs"].as_array().map(Vec::len), Some(1), "{server}");
 }
 
 #[test]
 fn packets_that_are_read_are_counted_and_authentic() {
-    let server = send_path("1");
+    let server = send_path("webrtc", "1");
+    assert_eq!(server["worst_loss"], 0.0, "{server}");
+    assert_eq!(server["runs"].as_array().map(Vec::len), Some(1), "{server}");
+}
+
+#[test]
+fn the_floor_is_a_server_whose_every_packet_arrives_and_is_authentic() {
+    let server = send_path("floor", "1");
     assert_eq!(server["worst_loss"], 0.0, "{server}");
     assert_eq!(server["runs"].as_array().map(Vec::len), Some(1), "{server}");
 }

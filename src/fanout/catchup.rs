@@ -10,14 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use slab::Slab;
-use tokio::net::UdpSocket;
 
 use super::joining::pace_bps;
 use super::outlet::{Kind, Outlet};
 use super::send::find_runs;
 use super::shard::{Entry, Shard};
 use super::thinning::LAG_MAX;
-use crate::net::Path;
+use crate::net::{Path, Socket};
 use crate::rtp::Media;
 use crate::stats::Counters;
 use crate::stream::FrameBatch;
@@ -159,6 +158,7 @@ impl Shard {
         };
         if entry.viewer.plays(Media::Video) {
             entry.start.catch_up = Some(CatchUp::from_keyframe(next));
+            entry.start.paused = false;
             entry.viewer.stop(Media::Video);
             let due = entry.thinning.due.unwrap_or(now);
             self.joining.add(key, due.max(now));
@@ -214,7 +214,8 @@ impl Shard {
         self.serving = Some(entry.key);
         let stream = &self.streams.get(&entry.stream)?.stream;
         let catch_up = entry.start.catch_up.as_mut()?;
-        if let Some(key_frame) = catch_up.jump.filter(|_| catch_up.between_frames) {
+        let ahead = |key_frame: &u64| catch_up.between_frames && *key_frame > catch_up.next;
+        if let Some(key_frame) = catch_up.jump.filter(ahead) {
             let left_out = stream
                 .history()
                 .batches(Media::Video, catch_up.next..key_frame);
@@ -323,7 +324,7 @@ impl Outlet {
     )]
     fn chunk(
         &mut self,
-        sockets: &[Arc<UdpSocket>],
+        sockets: &[Arc<Socket>],
         viewers: &mut Slab<Entry>,
         counters: &Counters,
         index: usize,

@@ -5,11 +5,10 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use slab::Slab;
-use tokio::net::UdpSocket;
 
 use super::send::Run;
 use super::shard::Entry;
-use crate::net::{MAX_MESSAGES, Outcome, Path, SendBatch};
+use crate::net::{MAX_MESSAGES, Outcome, Path, SendBatch, Socket};
 use crate::peer::{StreamPacket, room_for};
 use crate::rtp::Media;
 use crate::stats::Counters;
@@ -91,7 +90,7 @@ pub(super) struct Outlet {
 
 impl Outlet {
     /// One datagram, outside the media rounds. A full socket loses it, as any network may.
-    pub(super) fn send_now(&mut self, sockets: &[Arc<UdpSocket>], path: &Path, bytes: &[u8]) {
+    pub(super) fn send_now(&mut self, sockets: &[Arc<Socket>], path: &Path, bytes: &[u8]) {
         let Some(socket) = sockets.get(usize::from(path.socket)) else {
             return;
         };
@@ -158,7 +157,7 @@ impl Outlet {
     /// Gives the chunk to the kernel and books what became of it. Whoever can't be served loses the frame.
     pub(super) fn flush(
         &mut self,
-        sockets: &[Arc<UdpSocket>],
+        sockets: &[Arc<Socket>],
         viewers: &mut Slab<Entry>,
         counters: &Counters,
     ) {

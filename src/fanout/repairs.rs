@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use slab::Slab;
-use tokio::net::UdpSocket;
 
 use super::outlet::{Kind, Outlet, packet_of};
 use super::shard::{Entry, Shard};
+use crate::net::Socket;
 use crate::peer::repair::limit_bps;
 use crate::peer::room_for;
 use crate::rtp::Media;
@@ -109,7 +109,7 @@ impl Outlet {
     )]
     fn again(
         &mut self,
-        sockets: &[Arc<UdpSocket>],
+        sockets: &[Arc<Socket>],
         viewers: &mut Slab<Entry>,
         counters: &Counters,
         index: usize,

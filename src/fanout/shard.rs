@@ -16,7 +16,7 @@ use super::publishers::Publishers;
 use super::repairs::Repairs;
 use super::thinning::Thinning;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
-use crate::net::{Demux, Route};
+use crate::net::{Demux, Route, Socket};
 use crate::peer::ice::credentials::Credentials;
 use crate::peer::{Notice, Outbox, Viewer};
 use crate::runtime::guarded;
@@ -70,7 +70,7 @@ pub(super) struct Playing {
 /// One shard. Used by one thread.
 pub(super) struct Shard {
     pub(super) index: usize,
-    pub(super) sockets: Vec<Arc<tokio::net::UdpSocket>>,
+    pub(super) sockets: Vec<Arc<Socket>>,
     pub(super) peers: Vec<Peer>,
     pub(super) demux: Arc<Demux>,
     gso: bool,
@@ -92,7 +92,7 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(plan: Plan, sockets: Vec<Arc<tokio::net::UdpSocket>>) -> Self {
+    pub(super) fn new(plan: Plan, sockets: Vec<Arc<Socket>>) -> Self {
         Self {
             index: plan.index,
             sockets,

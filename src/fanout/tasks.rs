@@ -3,19 +3,16 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, yield_now};
 
 use super::Command;
 use super::shard::{Plan, Shard};
-use crate::net::ReceiveBatch;
+use crate::net::{ReceiveBatch, Socket};
 use crate::runtime;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -47,7 +44,7 @@ async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) -> io
     let sockets = std::mem::take(&mut plan.sockets);
     let sockets = sockets
         .into_iter()
-        .map(|socket| UdpSocket::from_std(socket).map(Arc::new))
+        .map(|socket| Socket::new(socket).map(Arc::new))
         .collect::<io::Result<Vec<_>>>()?;
     let index = plan.index;
     let shard = Rc::new(RefCell::new(Shard::new(plan, sockets.clone())));
@@ -71,16 +68,14 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
     }
 }
 
-async fn receive(shard: Shared, number: u8, socket: Arc<UdpSocket>) {
+async fn receive(shard: Shared, number: u8, socket: Arc<Socket>) {
     let mut batch = ReceiveBatch::new(RECEIVE_COUNT, DATAGRAM_MAX);
     loop {
         if socket.readable().await.is_err() {
             return;
         }
         // Errors but WouldBlock are a datagram's own (an ICMP answer): the socket goes on.
-        let count = socket
-            .try_io(Interest::READABLE, || batch.receive(socket.as_fd()))
-            .unwrap_or(0);
+        let count = socket.receive(&mut batch).unwrap_or(0);
         if count > 0 {
             let (now, wall) = (Instant::now(), SystemTime::now());
             let mut shard = shard.borrow_mut();
@@ -92,7 +87,9 @@ async fn receive(shard: Shared, number: u8, socket: Arc<UdpSocket>) {
                 }
             }
         }
-        yield_now().await;
+        if count == RECEIVE_COUNT {
+            yield_now().await;
+        }
     }
 }
 

@@ -30,6 +30,8 @@ const REMB_BAD: f64 = 0.7;
 const BAD_ENOUGH: u8 = 4;
 const BY_LOSS: u8 = 2;
 const BY_REMB: u8 = 1;
+/// What was sent filled the link where it was this much of it.
+const SENT_FULL: f64 = 0.8;
 /// Of what got through: room for RTCP and what is sent again.
 const USED: f64 = 0.9;
 /// So many looks in a row with loss although less was sent: it isn't the amount.
@@ -128,7 +130,7 @@ impl Thinning {
         let audio = bps(look.audio_bytes.wrapping_sub(seen.audio_bytes).into());
         let through = sent * (1.0 - loss) * USED;
         if self.narrow.is_some() {
-            self.while_narrow(&look, loss, through, audio);
+            self.while_narrow(&look, loss, sent, audio);
             return false;
         }
         let remb = look.remb_bps.map(|bps| bps as f64);
@@ -138,6 +140,11 @@ impl Thinning {
             (_, Some(_)) => self.bad + BY_REMB,
             _ => 0,
         };
+        if through > look.stream_bps as f64 * WIDE {
+            // More than the stream gets through: it was a burst that did not.
+            self.bad = 0;
+            return false;
+        }
         if self.bad < BAD_ENOUGH || self.immune_until.is_some_and(|until| look.at < until) {
             self.bad = self.bad.min(BAD_ENOUGH);
             return false;
@@ -159,14 +166,20 @@ impl Thinning {
         true
     }
 
-    fn while_narrow(&mut self, look: &Look, loss: f64, through: f64, audio: f64) {
+    fn while_narrow(&mut self, look: &Look, loss: f64, sent: f64, audio: f64) {
+        let through = sent * (1.0 - loss) * USED;
         let Some(narrow) = &mut self.narrow else {
             return;
         };
         narrow.audio_bps = audio;
         if loss >= LOSS_FULL {
             narrow.stubborn += 1;
-            narrow.bps = narrow.bps.min(through).max(LINK_MIN_BPS);
+            // Where it was sent less than it may be, what got through tells little.
+            let may = match sent < narrow.bps * SENT_FULL {
+                true => narrow.bps * (1.0 - loss),
+                false => through,
+            };
+            narrow.bps = narrow.bps.min(may).max(LINK_MIN_BPS);
             if narrow.good_since < look.at {
                 self.hold = (self.hold * 2).min(HOLD_MAX);
             }

@@ -3,17 +3,14 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Sleep;
 
-use crate::net::{ReceiveBatch, leg_receive_options};
+use crate::net::{ReceiveBatch, Socket, leg_receive_options};
 use crate::rtp::Media;
 use crate::runtime::guarded;
 use crate::stats::Counters;
@@ -184,7 +181,7 @@ struct Reader<F> {
 
 /// One of the two sockets.
 struct Port {
-    socket: UdpSocket,
+    socket: Socket,
     /// Packets the kernel lost on it so far.
     lost: u32,
 }
@@ -212,18 +209,15 @@ impl<F: Feed> Reader<F> {
 
     /// Reads what is there, at most a batch; whether there may be more.
     fn drain(&mut self, port: &mut Port, media: Option<Media>) -> bool {
-        BATCH.with_borrow_mut(|batch| {
-            let read = || batch.receive(port.socket.as_fd());
-            match port.socket.try_io(Interest::READABLE, read) {
-                Ok(count) => {
-                    self.take(batch, count, port, media);
-                    count == BATCH_LEN
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-                Err(error) => {
-                    tracing::trace!(%error, "a leg's socket failed to read");
-                    true
-                }
+        BATCH.with_borrow_mut(|batch| match port.socket.receive(batch) {
+            Ok(count) => {
+                self.take(batch, count, port, media);
+                count == BATCH_LEN
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) => {
+                tracing::trace!(%error, "a leg's socket failed to read");
+                true
             }
         })
     }
@@ -256,7 +250,7 @@ impl<F: Feed> Reader<F> {
 fn register(socket: std::net::UdpSocket) -> io::Result<Port> {
     leg_receive_options(&socket)?;
     Ok(Port {
-        socket: UdpSocket::from_std(socket)?,
+        socket: Socket::new(socket)?,
         lost: 0,
     })
 }

@@ -8,6 +8,7 @@ mod demux;
 mod interfaces;
 mod receive;
 mod send;
+mod socket;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,6 +17,7 @@ pub use demux::{Demux, Route};
 pub use interfaces::interface_addresses;
 pub use receive::{Datagram, ReceiveBatch};
 pub use send::{MAX_MESSAGES, Outcome, SendBatch};
+pub use socket::Socket;
 
 /// One way to a remote address: over which of our sockets, and from which of its local addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

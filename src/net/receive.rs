@@ -24,6 +24,9 @@ pub struct Datagram<'a> {
     pub lost: Option<u32>,
 }
 
+/// Datagrams one system call takes.
+const CALL_MAX: usize = 64;
+
 /// Buffers for a number of datagrams, used again by every call.
 pub struct ReceiveBatch {
     bytes: Box<[u8]>,
@@ -50,16 +53,21 @@ impl ReceiveBatch {
         }
     }
 
+    /// Datagrams of one call at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.addresses.len().min(CALL_MAX)
+    }
+
     /// Takes what waits in the socket; the number of datagrams. `WouldBlock` where none waits.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        let count = self.addresses.len();
-        let mut parts: [iovec; 64] = [iovec {
+        let count = self.capacity();
+        let mut parts: [iovec; CALL_MAX] = [iovec {
             iov_base: ptr::null_mut(),
             iov_len: 0,
-        }; 64];
+        }; CALL_MAX];
         // SAFETY: mmsghdr is plain data; null pointers with zero lengths are valid.
-        let mut headers: [mmsghdr; 64] = unsafe { zeroed() };
-        let count = count.min(headers.len());
+        let mut headers: [mmsghdr; CALL_MAX] = unsafe { zeroed() };
         for (index, buffer) in self
             .bytes
             .chunks_exact_mut(self.datagram_max)
