@@ -1,4 +1,4 @@
-//! The pages for people: a list of streams and a player per stream, embedded, without inline code.
+//! The pages for people: a list of streams, a player per stream, a publisher per ingest, embedded, without inline code.
 //!
 //! Ids are hostile text: they stand in HTML only through [`escape`] and in URLs only through `route::encode`. All URLs
 //! are relative, so that the pages work below a path prefix and behind a proxy that adds one.
@@ -16,6 +16,7 @@ use crate::signal::{Signal, auth, route};
 
 const LIST: &str = include_str!("pages/list.html");
 const PLAY: &str = include_str!("pages/play.html");
+const PUBLISH: &str = include_str!("pages/publish.html");
 
 /// (name below `assets/`, media type, text)
 const ASSETS: &[(&str, &str, &str)] = &[
@@ -28,6 +29,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
         "play.js",
         "text/javascript; charset=utf-8",
         include_str!("pages/play.js"),
+    ),
+    (
+        "publish.js",
+        "text/javascript; charset=utf-8",
+        include_str!("pages/publish.js"),
     ),
     ("icon.svg", "image/svg+xml", include_str!("pages/icon.svg")),
 ];
@@ -53,18 +59,21 @@ pub(super) fn page(
             Bytes::from_static(text.as_bytes()),
         ));
     }
-    let encoded = path.strip_prefix("/play/")?;
+    let (template, kind, encoded) = match path.strip_prefix("/play/") {
+        Some(encoded) => (PLAY, "whep", encoded),
+        None => (PUBLISH, "whip", path.strip_prefix("/publish/")?),
+    };
     let id = route::id(encoded)?;
     // A raw `/` in the id makes the page stand deeper: its relative URLs climb as far.
     let root = "../".repeat(encoded.matches('/').count() + 1);
     let html = fill(
-        PLAY,
+        template,
         &[
             ("{{root}}", &root),
             ("{{id}}", &escape(&id)),
             (
                 "{{endpoint}}",
-                &format!("{root}whep/{}", route::encode(&id)),
+                &format!("{root}{kind}/{}", route::encode(&id)),
             ),
         ],
     );
@@ -210,7 +219,7 @@ mod tests {
     /// The policy forbids inline code: a page that holds any would not work.
     #[test]
     fn no_page_holds_inline_code_or_an_absolute_url() {
-        for html in [LIST, PLAY] {
+        for html in [LIST, PLAY, PUBLISH] {
             let lower = html.to_ascii_lowercase();
             assert!(!lower.contains("<style") && !lower.contains("style="));
             assert!(lower.matches("<script").count() == lower.matches("<script src=").count());
@@ -233,12 +242,9 @@ mod tests {
     fn every_place_of_the_templates_is_filled() {
         let places = |html: &str| html.matches("{{").count();
         assert_eq!(places(&fill(LIST, &[("{{rows}}", "")])), 0);
-        assert_eq!(
-            places(&fill(
-                PLAY,
-                &[("{{root}}", ""), ("{{id}}", ""), ("{{endpoint}}", "")]
-            )),
-            0
-        );
+        let filled = [("{{root}}", ""), ("{{id}}", ""), ("{{endpoint}}", "")];
+        for html in [PLAY, PUBLISH] {
+            assert_eq!(places(&fill(html, &filled)), 0);
+        }
     }
 }

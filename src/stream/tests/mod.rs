@@ -1,8 +1,9 @@
-//! A stream fed by FFmpeg-like senders on a virtual clock.
+//! A stream fed by FFmpeg-like senders and by publishers on a virtual clock.
 
 mod batching;
 mod liveness;
 mod mismatch;
+mod publishers;
 mod restart;
 mod rig;
 mod senders;
