@@ -245,7 +245,7 @@ extern "C" {
 #define CORERTC_OPT_STOP_LINGER_MS 120
 
 /**
- * Number. How FFmpeg reads an ingest: 0 SDP and RTP ports, 1 RTSP over TCP. Default: 0.
+ * Number. How FFmpeg reads an ingest: 0 SDP and RTP ports, 1 RTSP over TCP on 127.0.0.1. Default: 1.
  */
 #define CORERTC_OPT_INPUT_TRANSPORT 121
 

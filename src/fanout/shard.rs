@@ -1,7 +1,6 @@
 //! What one shard holds: its viewers, which stream each plays, and what is done for them on a command or a tick.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,13 +11,15 @@ use super::catchup::Start;
 use super::inbox::Inbox;
 use super::joining::Joining;
 use super::lanes::Lanes;
+use super::outlet::Outlet;
 use super::publishers::Publishers;
 use super::repairs::Repairs;
-use super::send::Outlet;
+use super::thinning::Thinning;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route};
 use crate::peer::ice::credentials::Credentials;
 use crate::peer::{Notice, Outbox, Viewer};
+use crate::runtime::guarded;
 use crate::stats::Counters;
 use crate::stream::{FrameBatch, Sink, Stream, StreamKey};
 
@@ -42,6 +43,7 @@ pub(super) struct Entry {
     pub(super) key: u64,
     pub(super) stream: StreamKey,
     pub(super) start: Start,
+    pub(super) thinning: Thinning,
     /// Packets that wait to be sent to it again.
     pub(super) repairs: usize,
     events: mpsc::Sender<ViewerEvent>,
@@ -53,6 +55,10 @@ pub(super) struct Entry {
     pub(super) frames_dropped: u64,
     next_report: Instant,
     told_silent: bool,
+    /// Panics while it was served.
+    pub(super) panics: u8,
+    /// Its session is yet to be told that it ends.
+    pub(super) broken: bool,
 }
 
 /// A stream that somebody here plays.
@@ -80,7 +86,9 @@ pub(super) struct Shard {
     pub(super) joining: Joining,
     pub(super) repairs: Repairs,
     pub(super) outlet: Outlet,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
+    /// Whose turn it is: who is to blame for a panic.
+    pub(super) serving: Option<u64>,
 }
 
 impl Shard {
@@ -104,6 +112,7 @@ impl Shard {
             repairs: Repairs::default(),
             outlet: Outlet::default(),
             outbox: Outbox::default(),
+            serving: None,
         }
     }
 
@@ -114,6 +123,7 @@ impl Shard {
             key,
             stream: stream_key,
             start: Start::default(),
+            thinning: Thinning::default(),
             repairs: 0,
             events: new.events,
             numbers: new.numbers,
@@ -123,6 +133,8 @@ impl Shard {
             frames_dropped: 0,
             next_report: now,
             told_silent: false,
+            panics: 0,
+            broken: false,
         });
         self.by_key.insert(key, index);
         let inbox: Arc<dyn Sink> = self.inbox.clone();
@@ -179,10 +191,10 @@ impl Shard {
         };
         let entry = &mut self.viewers[index];
         let outbox = &mut self.outbox;
-        if catch_unwind(AssertUnwindSafe(|| call(&mut entry.viewer, outbox))).is_err() {
-            let _ = entry
-                .events
-                .try_send(ViewerEvent::Refused("internal error".to_owned()));
+        self.serving = Some(key);
+        if guarded(|| call(&mut entry.viewer, outbox)).is_none() {
+            entry.broken = true;
+            self.counters.panics.inc();
         }
         self.work_off(index);
     }
@@ -293,8 +305,13 @@ impl Shard {
         for index in due {
             self.report(index, now, wall);
             self.publish(index);
+            self.judge_link(index, now);
         }
         for (_, entry) in &mut self.viewers {
+            if entry.broken {
+                let end = ViewerEvent::Refused("internal error".to_owned());
+                entry.broken = entry.events.try_send(end).is_err();
+            }
             let silent_for = now.saturating_duration_since(entry.viewer.heard());
             if silent_for >= self.idle_timeout && !entry.told_silent {
                 entry.told_silent = entry
@@ -308,6 +325,7 @@ impl Shard {
     /// Sends a viewer's sender reports now.
     pub(super) fn report(&mut self, index: usize, now: Instant, wall: SystemTime) {
         let entry = &mut self.viewers[index];
+        self.serving = Some(entry.key);
         entry.next_report = now + REPORT_INTERVAL;
         let Some(playing) = self.streams.get(&entry.stream) else {
             return;
