@@ -245,7 +245,7 @@ extern "C" {
 #define CORERTC_OPT_STOP_LINGER_MS 120
 
 /**
- * Number. How FFmpeg reads an ingest: 0 SDP and RTP ports, 1 RTSP over TCP. Default: 0.
+ * Number. How FFmpeg reads an ingest: 0 SDP and RTP ports, 1 RTSP over TCP on 127.0.0.1. Default: 1.
  */
 #define CORERTC_OPT_INPUT_TRANSPORT 121
 
@@ -578,7 +578,7 @@ typedef struct corertc_auth_request {
 } corertc_auth_request;
 
 /**
- * May this client in? Asked on a POST, on blocking threads, several at once; may take up to
+ * May this client in? Asked on a POST, and with an empty stream id before the list of streams and the metrics; on blocking threads, several at once; may take up to
  * CORERTC_OPT_AUTH_TIMEOUT_MS, a later answer counts as 503. Returns 0 or 200 to let in, else the HTTP status of the
  * refusal (401, 403, 404, 429, ...). Every call is allowed from it but close (CORERTC_E_STATE).
  */

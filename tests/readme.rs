@@ -52,8 +52,9 @@ fn options_that_are_not_there_yet_are_marked() {
     let start = availability.find("const SUBSYSTEM").unwrap();
     let end = start + availability[start..].find("];").unwrap();
     let missing: BTreeSet<String> = availability[start..end]
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("(CORERTC_OPT_")?.split(',').next())
+        .split("(CORERTC_OPT_")
+        .skip(1)
+        .filter_map(|row| row.split(',').next())
         .map(str::to_owned)
         .collect();
     let marked: BTreeSet<String> = read("README.md")

@@ -22,6 +22,7 @@ pub(super) const PROCESS: &[NotYet] = &[
 /// Names `corertc_has_feature` says 1 to.
 const FEATURES: &[&str] = &[
     "whep",
+    "whip",
     "h264",
     "h265",
     "vp8",
@@ -118,6 +119,6 @@ mod tests {
                 ));
             }
         }
-        assert!(has_feature("whep") && !has_feature("whip") && !has_feature(""));
+        assert!(has_feature("whep") && has_feature("whip") && !has_feature(""));
     }
 }

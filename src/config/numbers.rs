@@ -73,7 +73,7 @@ pub const CORERTC_OPT_WAIT_FOR_STREAM_MS: u32 = 119;
 /// Number, milliseconds. After a stop the viewers stay so long, and are taken over by a start of the same id; the legs'
 /// sockets close at once, the teardown callback runs when the viewers are told to leave. Default: 0.
 pub const CORERTC_OPT_STOP_LINGER_MS: u32 = 120;
-/// Number. How FFmpeg reads an ingest: 0 SDP and RTP ports, 1 RTSP over TCP. Default: 0.
+/// Number. How FFmpeg reads an ingest: 0 SDP and RTP ports, 1 RTSP over TCP on 127.0.0.1. Default: 1.
 pub const CORERTC_OPT_INPUT_TRANSPORT: u32 = 121;
 /// Number, switch. The listener speaks plain HTTP on loopback addresses only. Default: 0.
 pub const CORERTC_OPT_HTTPS_ONLY: u32 = 122;

@@ -117,7 +117,7 @@ pub(super) static SUBSYSTEM: Family = Family {
             0,
             0..=24 * HOUR_MS,
         ),
-        (CORERTC_OPT_INPUT_TRANSPORT, "INPUT_TRANSPORT", 0, 0..=1),
+        (CORERTC_OPT_INPUT_TRANSPORT, "INPUT_TRANSPORT", 1, 0..=1),
         (CORERTC_OPT_HTTPS_ONLY, "HTTPS_ONLY", 0, SWITCH),
         (CORERTC_OPT_RAW_TOKEN, "RAW_TOKEN", 0, SWITCH),
         (CORERTC_OPT_PRIVATE_NETWORK, "PRIVATE_NETWORK", 0, SWITCH),

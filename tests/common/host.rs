@@ -156,7 +156,7 @@ fn defaults() -> Settings {
         whip_direct: false,
         wait_for_stream: Duration::from_secs(10),
         stop_linger: Duration::ZERO,
-        input_transport: corertc::config::InputTransport::Udp,
+        input_transport: corertc::config::InputTransport::Rtsp,
         public_url: None,
         https_only: false,
         raw_token: false,

@@ -66,7 +66,7 @@ pub fn settings() -> Settings {
         whip_direct: false,
         wait_for_stream: Duration::ZERO,
         stop_linger: Duration::ZERO,
-        input_transport: corertc::config::InputTransport::Udp,
+        input_transport: corertc::config::InputTransport::Rtsp,
         public_url: None,
         https_only: false,
         raw_token: false,
