@@ -6,6 +6,8 @@ DESTDIR    ?=
 # `make PROFILE=dev` builds without optimisation, into the same places.
 PROFILE    ?= release
 CARGO      ?= cargo
+# Of `make fuzz`, for each target.
+MINUTES    ?= 2
 # Arguments of the demo's host, for instance DEMO='--input film.mp4'.
 DEMO       ?=
 
@@ -25,7 +27,7 @@ DEMO_NEEDS  = $(BUILD_NEEDS) ffmpeg=ffmpeg
 TEST_NEEDS  = $(DEMO_NEEDS) chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl
 
 .DELETE_ON_ERROR:
-.PHONY: all build install uninstall demo test check-all bench header fmt-check lint clean cargo-build needs-build needs-test
+.PHONY: all build install uninstall demo test check-all bench fuzz header fmt-check lint clean cargo-build needs-build needs-test
 
 all: build
 
@@ -105,6 +107,17 @@ check-all: test
 bench: needs-test
 	bench/run.sh
 	$(CARGO) bench --locked --bench start
+
+# Mutated bytes into everything a stranger can reach, MINUTES for each target; a find stays in fuzz/artifacts/. What was
+# one goes to fuzz/seeds/ once it is mended: `make test` runs those.
+fuzz: needs-build
+	@cargo-fuzz --version > /dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	@rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
+	set -e; for target in $(or $(TARGETS),$(notdir $(wildcard fuzz/seeds/*))); do \
+	    mkdir -p fuzz/corpus/$$target; \
+	    $(CARGO) +nightly fuzz run --fuzz-dir fuzz $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	        -max_total_time=$$(($(MINUTES) * 60)) -rss_limit_mb=2048 -timeout=10 -max_len=8192; \
+	done
 
 # Writes include/corertc.h anew after a change of the exports.
 header:

@@ -1,6 +1,6 @@
 //! From createOffer to the first picture in Chromium, joining in the middle of a GOP of 10 s: with the pictures kept, and
 //! without. `cargo bench --bench start [-- JOINS]`; prints medians and one line of JSON.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -78,6 +78,7 @@ counters! {
     srtp_rejected: "SRTP and SRTCP packets refused: authentication, replay or malformed.",
     rtcp_malformed: "RTCP packets that authenticated but did not parse.",
     datagrams_unknown: "Datagrams of no known protocol or from an unknown address.",
+    panics: "Panics caught in a shard: a bug in this library; the one viewer or packet it was about is dropped, the rest goes on.",
     http_2xx: "HTTP answers with a 2xx status.",
     http_4xx: "HTTP answers with a 4xx status.",
     http_5xx: "HTTP answers with a 5xx status.",

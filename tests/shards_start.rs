@@ -149,6 +149,39 @@ fn a_gop_over_the_limits_is_not_sent_and_the_picture_begins_with_the_next_key_fr
 }
 
 #[test]
+fn who_is_outrun_by_the_stream_waits_for_the_next_key_frame() {
+    let mut site = Site::keeping(6 << 20, LONG);
+    // 5 MB, two seconds; then the limit is passed, and what the viewer has not read yet is let go.
+    gop(&mut site, 1660);
+    site.add(site.address());
+    site.until("it has begun", |site| {
+        site.peers[0].client.packets.len() > 50
+    });
+    for _ in 0..700 {
+        site.feed(false, &[1200, 1200, 600]);
+    }
+    let keyframe = site.fed.len();
+    gop(&mut site, 2);
+    site.until("the key frame", |site| {
+        let last = &site.peers[0].client.packets.last().unwrap().payload;
+        last == site.fed.last().unwrap()
+    });
+    let packets = &site.peers[0].client.packets;
+    let kept = packets.len() - 6;
+    assert!(kept < 4900, "{kept}");
+    for (number, packet) in packets.iter().enumerate() {
+        let seq = VIDEO.first_seq.wrapping_add(number as u16);
+        assert_eq!(packet.header.seq, seq, "no gap that looks like loss");
+        let fed = if number < kept {
+            number
+        } else {
+            keyframe + number - kept
+        };
+        assert!(packet.payload == site.fed[fed], "packet {number}");
+    }
+}
+
+#[test]
 fn what_a_viewer_lost_comes_again_as_rtx() {
     let mut site = Site::keeping(0, LONG);
     site.rtx = true;

@@ -169,6 +169,7 @@ impl Shard {
     /// Sends one chunk; None where the viewer catches up no more.
     fn chunk(&mut self, index: usize, now: Instant, wall: SystemTime) -> Option<()> {
         let entry = &mut self.viewers[index];
+        self.serving = Some(entry.key);
         let stream = &self.streams.get(&entry.stream)?.stream;
         let next = entry.start.catch_up.as_ref()?.next;
         let batch = match stream.history().next(Media::Video, next) {

@@ -21,6 +21,8 @@ impl Shard {
             local: datagram.local,
             remote: datagram.remote,
         };
+        #[cfg(test)]
+        assert!(datagram.bytes != super::mend_tests::POISON, "on purpose");
         if classify(datagram.bytes) == Kind::Stun {
             // A check says itself whose it is; that holds for new addresses too (RFC 8445 §7.3).
             let route = stun::BindingRequest::parse(datagram.bytes)

@@ -5,10 +5,14 @@
 //! [`inbound`], which finds its viewer, on this shard or another. Sessions steer by [`Fanout`].
 
 mod catchup;
+mod commands;
 mod inbound;
 mod inbox;
 mod joining;
 mod lanes;
+mod mend;
+#[cfg(test)]
+mod mend_tests;
 mod publishers;
 mod repairs;
 mod send;
@@ -108,6 +112,9 @@ enum Command {
     /// Key, path, bytes, and whether these raise what the address may get.
     Datagram(u64, Path, Vec<u8>, bool),
     Spawn(Task),
+    /// A test does this within the shard.
+    #[cfg(test)]
+    Test(Box<dyn FnOnce(&mut shard::Shard) + Send>),
     Stop,
 }
 

@@ -68,6 +68,7 @@ impl Shard {
             return false;
         };
         let entry = &mut self.viewers[index];
+        self.serving = Some(wanted.viewer);
         entry.repairs -= 1;
         let found = self.streams.get(&entry.stream).and_then(|playing| {
             let seq = entry.viewer.stream_seq(wanted.media, wanted.seq)?;

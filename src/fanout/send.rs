@@ -237,6 +237,7 @@ impl Shard {
         for position in 0..count {
             let index = playing.viewers[(position + turn) % count];
             let entry = &mut self.viewers[index];
+            self.serving = Some(entry.key);
             let media = batch.media as usize;
             if round.first == 0 {
                 let turn = match batch.media {

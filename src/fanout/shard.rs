@@ -1,7 +1,6 @@
 //! What one shard holds: its viewers, which stream each plays, and what is done for them on a command or a tick.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,6 +18,7 @@ use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route};
 use crate::peer::ice::credentials::Credentials;
 use crate::peer::{Notice, Outbox, Viewer};
+use crate::runtime::guarded;
 use crate::stats::Counters;
 use crate::stream::{FrameBatch, Sink, Stream, StreamKey};
 
@@ -53,6 +53,10 @@ pub(super) struct Entry {
     pub(super) frames_dropped: u64,
     next_report: Instant,
     told_silent: bool,
+    /// Panics while it was served.
+    pub(super) panics: u8,
+    /// Its session is yet to be told that it ends.
+    pub(super) broken: bool,
 }
 
 /// A stream that somebody here plays.
@@ -80,7 +84,9 @@ pub(super) struct Shard {
     pub(super) joining: Joining,
     pub(super) repairs: Repairs,
     pub(super) outlet: Outlet,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
+    /// Whose turn it is: who is to blame for a panic.
+    pub(super) serving: Option<u64>,
 }
 
 impl Shard {
@@ -104,6 +110,7 @@ impl Shard {
             repairs: Repairs::default(),
             outlet: Outlet::default(),
             outbox: Outbox::default(),
+            serving: None,
         }
     }
 
@@ -123,6 +130,8 @@ impl Shard {
             frames_dropped: 0,
             next_report: now,
             told_silent: false,
+            panics: 0,
+            broken: false,
         });
         self.by_key.insert(key, index);
         let inbox: Arc<dyn Sink> = self.inbox.clone();
@@ -179,10 +188,10 @@ impl Shard {
         };
         let entry = &mut self.viewers[index];
         let outbox = &mut self.outbox;
-        if catch_unwind(AssertUnwindSafe(|| call(&mut entry.viewer, outbox))).is_err() {
-            let _ = entry
-                .events
-                .try_send(ViewerEvent::Refused("internal error".to_owned()));
+        self.serving = Some(key);
+        if guarded(|| call(&mut entry.viewer, outbox)).is_none() {
+            entry.broken = true;
+            self.counters.panics.inc();
         }
         self.work_off(index);
     }
@@ -295,6 +304,10 @@ impl Shard {
             self.publish(index);
         }
         for (_, entry) in &mut self.viewers {
+            if entry.broken {
+                let end = ViewerEvent::Refused("internal error".to_owned());
+                entry.broken = entry.events.try_send(end).is_err();
+            }
             let silent_for = now.saturating_duration_since(entry.viewer.heard());
             if silent_for >= self.idle_timeout && !entry.told_silent {
                 entry.told_silent = entry
@@ -308,6 +321,7 @@ impl Shard {
     /// Sends a viewer's sender reports now.
     pub(super) fn report(&mut self, index: usize, now: Instant, wall: SystemTime) {
         let entry = &mut self.viewers[index];
+        self.serving = Some(entry.key);
         entry.next_report = now + REPORT_INTERVAL;
         let Some(playing) = self.streams.get(&entry.stream) else {
             return;

@@ -37,8 +37,7 @@ const ASSETS: &[(&str, &str, &str)] = &[
 
 /// Nothing but our own files, no inline code, no frames, forms or bases; media comes through `srcObject`.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; media-src 'self' blob: mediastream:; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'";
+     connect-src 'self'; media-src 'self' blob: mediastream:; base-uri 'none'; form-action 'none'";
 
 /// The page or asset at `path` (prefix gone), whatever the method; None where there is none.
 pub(super) async fn page(

@@ -122,7 +122,7 @@ pub(crate) fn fed(subsystem: &Subsystem, id: &str, video: bool, audio: bool) -> 
     Feed { stop, threads }
 }
 
-fn packet(kind: u32, payload_type: u8, seq: u16) -> Vec<u8> {
+pub(crate) fn packet(kind: u32, payload_type: u8, seq: u16) -> Vec<u8> {
     let video = kind == 1;
     let step = if video { 1800 } else { 960 };
     let mut packet = vec![0x80, payload_type | if video { 0x80 } else { 0 }];

@@ -56,7 +56,6 @@ function start() {
   meter = new Meter();
   if (!["missing", "lost"].includes(document.body.dataset.state)) show("connecting", "Connecting…");
   session = new Session(endpoint, token, iceServers, { connected, lost, ended });
-  video.srcObject = session.stream;
   const mine = session;
   video.requestVideoFrameCallback?.(() => {
     if (mine === session) firstFrameMs = performance.now() - startedAt;
@@ -80,6 +79,8 @@ function connected() {
   pauseMs = RETRY_FIRST_MS;
   silent = 0;
   show("live");
+  // Not before: an element that waits for media holds up the load event of the page.
+  if (video.srcObject !== session.stream) video.srcObject = session.stream;
   video.play().catch(() => {});
 }
 
@@ -89,6 +90,7 @@ function lost() {
 
 function ended(why, refused) {
   session = null;
+  video.srcObject = null;
   forget();
   if (!wanted) return;
   const status = refused?.status;

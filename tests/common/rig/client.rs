@@ -49,7 +49,20 @@ impl Client {
         pwd: &str,
         now: Instant,
     ) -> Self {
-        let fingerprint = [("sha-256".to_owned(), server.fingerprint_sha256().to_vec())];
+        let server = server.fingerprint_sha256().to_vec();
+        Self::to(identity, server, role, ufrag, pwd, now)
+    }
+
+    /// A client of the server whose certificate has this SHA-256 fingerprint.
+    pub(crate) fn to(
+        identity: &Identity,
+        server: Vec<u8>,
+        role: Role,
+        ufrag: &str,
+        pwd: &str,
+        now: Instant,
+    ) -> Self {
+        let fingerprint = [("sha-256".to_owned(), server)];
         Self {
             dtls: Connection::new(identity, role, &fingerprint, now).unwrap(),
             role,
