@@ -18,20 +18,24 @@ OUT        := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 LIB        := build/lib
 # What Rust's standard library needs of the system: `cargo rustc -- --print native-static-libs`.
 NATIVE     := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+empty      :=
+space      := $(empty) $(empty)
 # A relative LIBDIR (lib/x86_64-linux-gnu) stands below PREFIX.
 LIBDIR_ABS  = $(if $(filter /%,$(LIBDIR)),$(LIBDIR),$(PREFIX)/$(LIBDIR))
 
 # package=command: the package is installed where the command is missing; package=: where the package is missing.
 BUILD_NEEDS = gcc=gcc g++=g++ make=make cmake=cmake binutils=objcopy pkg-config=pkg-config libclang-dev=
 DEMO_NEEDS  = $(BUILD_NEEDS) ffmpeg=ffmpeg
-TEST_NEEDS  = $(DEMO_NEEDS) chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl
+TEST_NEEDS  = $(DEMO_NEEDS) python3-venv= chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl \
+              golang-go=go python3-cffi= dpkg-dev=dpkg-deb
 
 .DELETE_ON_ERROR:
 .PHONY: all build install uninstall demo test check-all bench fuzz header fmt-check lint clean cargo-build needs-build needs-test
 
 all: build
 
-build: $(LIB)/libcorertc.so.$(ABI) $(LIB)/libcorertc.a $(LIB)/pkgconfig/corertc.pc examples-c/host examples-c/embedded_http
+build: $(LIB)/libcorertc.so.$(ABI) $(LIB)/libcorertc.a $(LIB)/pkgconfig/corertc.pc $(LIB)/pkgconfig/corertc-static.pc \
+       examples-c/host examples-c/embedded_http
 
 # --- build products ---------------------------------------------------------------------------------------------------
 
@@ -54,7 +58,8 @@ $(LIB)/libcorertc.a: $(OUT)/libcorertc.a scripts/static-library.sh
 	mkdir -p $(@D)
 	scripts/static-library.sh $< $@
 
-$(LIB)/pkgconfig/corertc.pc: corertc.pc.in Makefile Cargo.toml
+# corertc.pc for the shared library, corertc-static.pc for hosts that can't choose by --static (cgo).
+$(LIB)/pkgconfig/%.pc: %.pc.in Makefile Cargo.toml
 	mkdir -p $(@D)
 	sed -e 's|@PREFIX@|$(CURDIR)/build|' -e 's|@LIBDIR@|$(CURDIR)/$(LIB)|' -e 's|@INCLUDEDIR@|$(CURDIR)/include|' \
 	    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE@|$(NATIVE)|' $< > $@
@@ -71,12 +76,21 @@ install: build
 	objcopy --strip-debug $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so.$(ABI)
 	ln -sf libcorertc.so.$(ABI) $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so
 	install -m 644 $(LIB)/libcorertc.a $(DESTDIR)$(LIBDIR_ABS)/libcorertc.a
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR_ABS)|' -e 's|@INCLUDEDIR@|$${prefix}/include|' \
-	    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE@|$(NATIVE)|' corertc.pc.in > $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/corertc.pc
-	chmod 644 $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/corertc.pc
+	for pc in corertc corertc-static; do \
+	  sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR_ABS)|' -e 's|@INCLUDEDIR@|$${prefix}/include|' \
+	      -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE@|$(NATIVE)|' $$pc.pc.in > $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/$$pc.pc && \
+	  chmod 644 $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/$$pc.pc || exit 1; \
+	done
+	install -d $(DESTDIR)$(LIBDIR_ABS)/cmake/corertc
+	for file in corertc-config corertc-config-version; do \
+	  sed -e 's|@LIBDIR@|$(LIBDIR_ABS)|' -e 's|@INCLUDEDIR@|$(PREFIX)/include|' -e 's|@VERSION@|$(VERSION)|' -e 's|@ABI@|$(ABI)|' \
+	      -e 's|@NATIVE@|$(subst $(space),;,$(NATIVE))|' cmake/$$file.cmake.in > $(DESTDIR)$(LIBDIR_ABS)/cmake/corertc/$$file.cmake && \
+	  chmod 644 $(DESTDIR)$(LIBDIR_ABS)/cmake/corertc/$$file.cmake || exit 1; \
+	done
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/include/corertc.h $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/corertc.pc
+	rm -f $(DESTDIR)$(PREFIX)/include/corertc.h $(addprefix $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/,corertc.pc corertc-static.pc)
+	rm -rf $(DESTDIR)$(LIBDIR_ABS)/cmake/corertc
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR_ABS)/,libcorertc.so libcorertc.so.$(ABI) libcorertc.a)
 
 # --- trying it out and testing ----------------------------------------------------------------------------------------
@@ -98,9 +112,12 @@ test: needs-test
 	$(MAKE) fmt-check lint build
 	$(CARGO) test --locked
 	scripts/check-memory.sh
+	scripts/go-tests.sh
 
-# What takes longer or wants a quiet machine: soak tests and measurements.
+# What takes longer or wants a quiet machine: soak tests, measurements, the Go tests that take minutes.
 check-all: test
+	scripts/go-tests.sh --long
+	scripts/licences.sh
 	$(CARGO) test --locked --release -- --ignored
 
 # The contenders side by side; a package of its own, with its own lock.
@@ -122,6 +139,7 @@ fuzz: needs-build
 # Writes include/corertc.h anew after a change of the exports.
 header:
 	CORERTC_BLESS=1 $(CARGO) test --locked --test abi_header
+	scripts/go-header.sh
 
 fmt-check:
 	$(CARGO) fmt --check

@@ -61,6 +61,7 @@ counters! {
     packets_out: "RTP packets sent to viewers.",
     bytes_out: "Bytes of SRTP sent to viewers.",
     frames_dropped: "Frames dropped for a viewer: socket or queue full.",
+    frames_thinned: "Frames left out for viewers whose links are narrower than the stream.",
     nack_in: "Packets viewers asked for again (NACK).",
     repaired: "Packets sent again after a NACK.",
     nack_unrepaired: "Packets asked for again that were not sent: too old, under way already, or more than a viewer may have.",

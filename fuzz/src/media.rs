@@ -7,7 +7,7 @@ use corertc::events::Events;
 use corertc::net::Path;
 use corertc::peer::ice::credentials::Credentials;
 use corertc::peer::srtp::{Outbound, Profile};
-use corertc::peer::{Outbox, RtxSetup, TrackSetup, Viewer, ViewerSetup};
+use corertc::peer::{Outbox, RtxSetup, StreamPacket, TrackSetup, Viewer, ViewerSetup, room_for};
 use corertc::rtp::codec::pictures::PictureLine;
 use corertc::rtp::codec::{Codec, inspect};
 use corertc::rtp::{Media, header, rtcp as reports};
@@ -141,8 +141,14 @@ pub fn rtcp(input: &[u8]) {
         .expect("keys that fit");
     for first_seq in 0..40 {
         assert!(viewer.begin(Media::Video, Codec::Vp8, first_seq, 1, true));
-        let mut sealed = Vec::new();
-        viewer.seal(Media::Video, first_seq, 0, true, &[1; 100], &mut sealed);
+        let packet = StreamPacket {
+            media: Media::Video,
+            seq: first_seq,
+            timestamp: 0,
+            marker: true,
+            payload: &[1; 100],
+        };
+        viewer.seal(&packet, &mut vec![0; room_for(100)]);
     }
     if input.len() < 8 {
         return;

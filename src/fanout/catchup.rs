@@ -12,9 +12,11 @@ use std::time::{Duration, Instant, SystemTime};
 use slab::Slab;
 use tokio::net::UdpSocket;
 
-use super::lanes::ROUND_PACKETS;
-use super::send::{Kind, Outlet, find_runs};
+use super::joining::pace_bps;
+use super::outlet::{Kind, Outlet};
+use super::send::find_runs;
 use super::shard::{Entry, Shard};
+use super::thinning::LAG_MAX;
 use crate::net::Path;
 use crate::rtp::Media;
 use crate::stats::Counters;
@@ -35,6 +37,10 @@ pub(super) struct Start {
     catch_up: Option<CatchUp>,
     /// First packet of the stream that its live rounds may send: all before was sent by catching up.
     live_from: u64,
+    /// Nothing of a narrow link's video leaves before the next key frame.
+    paused: bool,
+    /// The timestamp of the last key frame that came while the link was narrow: its parts are one.
+    key_frame: Option<u32>,
     /// A wish for a key frame was answered, and how long that holds.
     answered: Option<(Instant, Duration)>,
     /// The socket was full.
@@ -46,6 +52,8 @@ struct CatchUp {
     next: u64,
     /// The packet before was the last of its frame: another frame may follow.
     between_frames: bool,
+    /// A key frame has come that it goes on with, once it is between frames.
+    jump: Option<u64>,
 }
 
 /// Whether a live frame is a viewer's.
@@ -57,6 +65,8 @@ pub(super) enum Turn {
     Live,
     /// It leaves out what it has not caught up with and begins anew with this frame.
     Anew,
+    /// It gets this frame at its own pace, and those behind it.
+    Paced,
 }
 
 impl Start {
@@ -74,6 +84,37 @@ impl Start {
         }
         self.live(batch.first_seq);
         Turn::Anew
+    }
+
+    /// A live frame begins, of a viewer whose link is narrow.
+    pub(super) fn turn_narrow(&mut self, batch: &FrameBatch) -> Turn {
+        let begins = batch.keyframe && self.key_frame != Some(batch.timestamp);
+        if begins {
+            self.key_frame = Some(batch.timestamp);
+        }
+        if let Some(catch_up) = &mut self.catch_up {
+            if begins && catch_up.next < batch.first_seq {
+                catch_up.jump = Some(batch.first_seq);
+            }
+            return Turn::No;
+        }
+        if batch.first_seq < self.live_from || (self.paused && !begins) {
+            return Turn::No;
+        }
+        self.paused = false;
+        self.catch_up = Some(CatchUp::from_keyframe(batch.first_seq));
+        Turn::Paced
+    }
+
+    /// It gets no video before the next key frame.
+    pub(super) fn pause(&mut self) {
+        self.catch_up = None;
+        self.paused = true;
+    }
+
+    /// Frames are left out for it just now.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused && self.catch_up.is_none()
     }
 
     /// It has caught up: from packet `from` on it is live.
@@ -119,7 +160,8 @@ impl Shard {
         if entry.viewer.plays(Media::Video) {
             entry.start.catch_up = Some(CatchUp::from_keyframe(next));
             entry.viewer.stop(Media::Video);
-            self.joining.add(key, now);
+            let due = entry.thinning.due.unwrap_or(now);
+            self.joining.add(key, due.max(now));
             self.inbox.wake();
         }
     }
@@ -171,7 +213,18 @@ impl Shard {
         let entry = &mut self.viewers[index];
         self.serving = Some(entry.key);
         let stream = &self.streams.get(&entry.stream)?.stream;
-        let next = entry.start.catch_up.as_ref()?.next;
+        let catch_up = entry.start.catch_up.as_mut()?;
+        if let Some(key_frame) = catch_up.jump.filter(|_| catch_up.between_frames) {
+            let left_out = stream
+                .history()
+                .batches(Media::Video, catch_up.next..key_frame);
+            entry.frames_dropped += left_out;
+            self.counters.frames_thinned.add(left_out);
+            *catch_up = CatchUp::from_keyframe(key_frame);
+            entry.viewer.stop(Media::Video);
+        }
+        let (next, between_frames) = (catch_up.next, catch_up.between_frames);
+        let narrow_bps = entry.thinning.pace_bps();
         let batch = match stream.history().next(Media::Video, next) {
             Next::Batch(batch) => batch,
             Next::End => {
@@ -188,7 +241,17 @@ impl Shard {
             }
         };
         let first = next.saturating_sub(batch.first_seq) as usize;
-        let end = batch.packets.len().min(first + ROUND_PACKETS);
+        let late = now.saturating_duration_since(batch.closed_at) > LAG_MAX;
+        if narrow_bps.is_some() && late && between_frames && !batch.keyframe {
+            entry.start.live(next);
+            entry.start.pause();
+            entry.viewer.stop(Media::Video);
+            return None;
+        }
+        let end = batch
+            .packets
+            .len()
+            .min(first + entry.thinning.chunk_packets());
         let (path, had_started) = (
             entry.viewer.media_path().copied(),
             entry.viewer.started(Media::Video),
@@ -220,17 +283,20 @@ impl Shard {
             return Some(());
         }
         let next = batch.first_seq + end as u64;
+        let bytes = entry.bytes - bytes_before;
+        let pace_bps = narrow_bps.unwrap_or_else(|| pace_bps(stream.stats().bitrate_bps));
+        let due = self.joining.spent(key, bytes, pace_bps, now);
+        entry.thinning.due = due.filter(|_| narrow_bps.is_some());
         let caught_up = stream.history().end(Media::Video) == Some(next);
         if caught_up {
             entry.start.live(next);
         } else {
+            let jump = entry.start.catch_up.as_ref().and_then(|at| at.jump);
             entry.start.catch_up = Some(CatchUp {
                 next,
                 between_frames: batch.packets[end - 1].marker,
+                jump,
             });
-            let bytes = entry.bytes - bytes_before;
-            self.joining
-                .spent(key, bytes, stream.stats().bitrate_bps, now);
         }
         if !had_started {
             self.report(index, now, wall);
@@ -244,6 +310,7 @@ impl CatchUp {
         Self {
             next,
             between_frames: true,
+            jump: None,
         }
     }
 }
@@ -273,75 +340,5 @@ impl Outlet {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rtp::codec::Codec;
-    use crate::stream::PacketSpan;
-
-    fn batch(first_seq: u64, keyframe: bool) -> FrameBatch {
-        let span = PacketSpan {
-            offset: 0,
-            len: 1,
-            marker: true,
-        };
-        FrameBatch {
-            media: Media::Video,
-            codec: Codec::H264,
-            first_seq,
-            timestamp: 0,
-            keyframe,
-            closed_at: Instant::now(),
-            payload: vec![0].into(),
-            packets: vec![span].into(),
-        }
-    }
-
-    #[test]
-    fn who_has_caught_up_takes_no_frame_twice() {
-        let mut start = Start::default();
-        assert_eq!(start.turn(&batch(5, false)), Turn::Live);
-        start.catch_up = Some(CatchUp::from_keyframe(3));
-        assert_eq!(start.turn(&batch(6, false)), Turn::No);
-        start.live(7);
-        assert_eq!(
-            start.turn(&batch(6, false)),
-            Turn::No,
-            "sent while catching up"
-        );
-        assert_eq!(start.turn(&batch(7, false)), Turn::Live);
-    }
-
-    #[test]
-    fn a_key_frame_makes_live_but_not_within_a_frame_and_not_an_old_one() {
-        let mut start = Start::default();
-        let mut within = CatchUp::from_keyframe(10);
-        within.between_frames = false;
-        start.catch_up = Some(within);
-        assert_eq!(start.turn(&batch(20, true)), Turn::No);
-        start.catch_up = Some(CatchUp::from_keyframe(21));
-        assert_eq!(
-            start.turn(&batch(20, true)),
-            Turn::No,
-            "it had that one already"
-        );
-        start.catch_up = Some(CatchUp::from_keyframe(10));
-        assert_eq!(start.turn(&batch(30, true)), Turn::Anew);
-        assert_eq!(start.turn(&batch(31, false)), Turn::Live);
-    }
-
-    #[test]
-    fn wishes_for_a_key_frame_are_answered_ever_more_rarely_and_forgotten_after_a_while() {
-        let start_at = Instant::now();
-        let mut start = Start::default();
-        // One wish every 100 ms for five minutes.
-        let answered: Vec<u64> = (0..3000)
-            .map(|tenth| tenth * 100)
-            .filter(|ms| start.answers(start_at + Duration::from_millis(*ms)))
-            .collect();
-        assert_eq!(answered[..6], [0, 2000, 6000, 14_000, 30_000, 62_000]);
-        assert_eq!(answered[6] - answered[5], 32_000);
-        let late = start_at + Duration::from_secs(300) + ANSWER_FORGOTTEN;
-        assert!(start.answers(late));
-        assert!(start.answers(late + ANSWER_AGAIN));
-    }
-}
+#[path = "catchup_tests.rs"]
+mod tests;

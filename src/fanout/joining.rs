@@ -29,10 +29,10 @@ struct Waiting {
 }
 
 impl Joining {
-    /// It begins to catch up, or begins anew.
-    pub(super) fn add(&mut self, viewer: u64, now: Instant) {
+    /// It begins to catch up, or begins anew; its first turn is when it is `due`.
+    pub(super) fn add(&mut self, viewer: u64, due: Instant) {
         if !self.waiting.iter().any(|one| one.viewer == viewer) {
-            self.waiting.push(Waiting { viewer, due: now });
+            self.waiting.push(Waiting { viewer, due });
         }
     }
 
@@ -56,17 +56,22 @@ impl Joining {
         Some(self.free_at.map_or(due, |free_at| free_at.max(due)))
     }
 
-    /// A viewer of a stream of `stream_bps` was sent `bytes`.
-    pub(super) fn spent(&mut self, viewer: u64, bytes: u64, stream_bps: u64, now: Instant) {
+    /// A viewer was sent `bytes` and keeps this pace; when its next turn is.
+    pub(super) fn spent(
+        &mut self,
+        viewer: u64,
+        bytes: u64,
+        pace_bps: u64,
+        now: Instant,
+    ) -> Option<Instant> {
         let budget_from = now.checked_sub(LATE).unwrap_or(now);
         let free_at = self.free_at.map_or(budget_from, |at| at.max(budget_from));
         self.free_at = Some(free_at + time_of(bytes, BUDGET_BPS));
-        let pace_bps = PACE_BPS.max(stream_bps.saturating_mul(PACE_TIMES));
         let late = LATE.min(time_of(LATE_BYTES, pace_bps));
-        if let Some(one) = self.waiting.iter_mut().find(|one| one.viewer == viewer) {
-            let from = now.checked_sub(late).map_or(now, |from| one.due.max(from));
-            one.due = from + time_of(bytes, pace_bps);
-        }
+        let one = self.waiting.iter_mut().find(|one| one.viewer == viewer)?;
+        let from = now.checked_sub(late).map_or(now, |from| one.due.max(from));
+        one.due = from + time_of(bytes, pace_bps);
+        Some(one.due)
     }
 
     /// The socket had no room for it.
@@ -75,6 +80,11 @@ impl Joining {
             one.due = now + BLOCKED;
         }
     }
+}
+
+/// The pace of a catch-up with a stream of this rate.
+pub(super) fn pace_bps(stream_bps: u64) -> u64 {
+    PACE_BPS.max(stream_bps.saturating_mul(PACE_TIMES))
 }
 
 fn time_of(bytes: u64, bps: u64) -> Duration {
@@ -104,7 +114,7 @@ mod tests {
             while let Some(viewer) = joining.next(now) {
                 bytes[viewer as usize] += CHUNK;
                 at_once[viewer as usize] += CHUNK;
-                joining.spent(viewer, CHUNK, stream_bps, now);
+                joining.spent(viewer, CHUNK, pace_bps(stream_bps), now);
             }
             most = most.max(at_once.into_iter().max().unwrap_or(0));
             now += Duration::from_millis(1);

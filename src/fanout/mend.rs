@@ -1,6 +1,6 @@
 //! What a panic leaves of a shard: everything, but for what it was about.
 
-use super::send::Outlet;
+use super::outlet::Outlet;
 use super::shard::Shard;
 use crate::peer::Outbox;
 use crate::runtime::guarded;

@@ -13,11 +13,13 @@ mod lanes;
 mod mend;
 #[cfg(test)]
 mod mend_tests;
+mod outlet;
 mod publishers;
 mod repairs;
 mod send;
 mod shard;
 mod tasks;
+mod thinning;
 
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -7,14 +7,18 @@ use std::time::Instant;
 use slab::Slab;
 use tokio::net::UdpSocket;
 
-use super::send::{Kind, Outlet};
+use super::outlet::{Kind, Outlet, packet_of};
 use super::shard::{Entry, Shard};
+use crate::peer::repair::limit_bps;
+use crate::peer::room_for;
 use crate::rtp::Media;
 use crate::stats::Counters;
 use crate::stream::FrameBatch;
 
 /// Packets sent again before live frames get their turn.
 const PER_TURN: usize = 16;
+/// Of a narrow link's video, what repairs may take: one part of so many.
+const NARROW_SHARE: u64 = 4;
 /// Requests of one viewer that may wait.
 const WAITING_MAX: usize = 1024;
 
@@ -73,9 +77,14 @@ impl Shard {
         let found = self.streams.get(&entry.stream).and_then(|playing| {
             let seq = entry.viewer.stream_seq(wanted.media, wanted.seq)?;
             let batch = playing.stream.history().holding(wanted.media, seq)?;
-            Some((seq, batch, playing.stream.stats().bitrate_bps))
+            // A link that is full must not be filled up with what it lost.
+            let limit_bps = match entry.thinning.pace_bps() {
+                Some(pace_bps) => pace_bps / NARROW_SHARE,
+                None => limit_bps(playing.stream.stats().bitrate_bps),
+            };
+            Some((seq, batch, limit_bps))
         });
-        let Some((seq, batch, stream_bps)) = found else {
+        let Some((seq, batch, limit_bps)) = found else {
             return false;
         };
         self.outlet.again(
@@ -85,7 +94,7 @@ impl Shard {
             index,
             seq,
             &batch,
-            stream_bps,
+            limit_bps,
             now,
         )
     }
@@ -106,7 +115,7 @@ impl Outlet {
         index: usize,
         seq: u64,
         batch: &FrameBatch,
-        stream_bps: u64,
+        limit_bps: u64,
         now: Instant,
     ) -> bool {
         let Some(path) = viewers[index].viewer.media_path().copied() else {
@@ -116,26 +125,19 @@ impl Outlet {
             self.flush(sockets, viewers, counters);
             self.socket = path.socket;
         }
-        let span = &batch.packets[(seq - batch.first_seq) as usize];
-        let start = self.scratch.len();
-        let sealed = viewers[index].viewer.seal_again(
-            batch.media,
-            seq,
-            batch.timestamp,
-            span.marker,
-            batch.payload_of(span),
-            stream_bps,
-            now,
-            &mut self.plain,
-            &mut self.scratch,
-        );
-        if sealed {
-            let len = self.scratch.len() - start;
+        let packet = packet_of(batch, (seq - batch.first_seq) as usize);
+        let room = self.scratch.room(room_for(packet.payload.len()));
+        let viewer = &mut viewers[index].viewer;
+        let len = viewer.seal_again(&packet, limit_bps, now, &mut self.plain, room);
+        if len > 0 {
             self.kind = Kind::Again;
-            self.message(index, batch.media, &path, start, len, 0, 1, span.len.into());
+            let mut message = self.message(index, batch.media);
             self.kind = Kind::Live;
+            message.add(&packet, len);
+            self.scratch.filled += len;
+            self.push(&path, 0, message);
             self.chunk_viewers += 1;
         }
-        sealed
+        len > 0
     }
 }

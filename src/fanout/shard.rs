@@ -11,9 +11,10 @@ use super::catchup::Start;
 use super::inbox::Inbox;
 use super::joining::Joining;
 use super::lanes::Lanes;
+use super::outlet::Outlet;
 use super::publishers::Publishers;
 use super::repairs::Repairs;
-use super::send::Outlet;
+use super::thinning::Thinning;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route};
 use crate::peer::ice::credentials::Credentials;
@@ -42,6 +43,7 @@ pub(super) struct Entry {
     pub(super) key: u64,
     pub(super) stream: StreamKey,
     pub(super) start: Start,
+    pub(super) thinning: Thinning,
     /// Packets that wait to be sent to it again.
     pub(super) repairs: usize,
     events: mpsc::Sender<ViewerEvent>,
@@ -121,6 +123,7 @@ impl Shard {
             key,
             stream: stream_key,
             start: Start::default(),
+            thinning: Thinning::default(),
             repairs: 0,
             events: new.events,
             numbers: new.numbers,
@@ -302,6 +305,7 @@ impl Shard {
         for index in due {
             self.report(index, now, wall);
             self.publish(index);
+            self.judge_link(index, now);
         }
         for (_, entry) in &mut self.viewers {
             if entry.broken {

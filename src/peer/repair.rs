@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::track::Again;
-use super::viewer::Viewer;
+use super::viewer::{StreamPacket, Viewer};
 use crate::rtp::Media;
 
 /// A packet is sent again this often at most; whoever needs more has another problem than loss.
@@ -18,6 +18,12 @@ const RATE_TIMES: u64 = 2;
 const RATE_MIN_BPS: u64 = 4_000_000;
 /// Bytes that may leave at once after a quiet time.
 const CREDIT_MAX: u64 = 128 << 10;
+
+/// What a viewer of a stream of this rate may be sent again.
+#[must_use]
+pub fn limit_bps(stream_bps: u64) -> u64 {
+    (stream_bps * RATE_TIMES).max(RATE_MIN_BPS)
+}
 
 /// What one viewer was sent again. A flood of requests costs it its credit and nobody anything else.
 #[derive(Debug, Default)]
@@ -36,21 +42,22 @@ struct Slot {
 }
 
 impl Repair {
-    /// Whether the stream's packet `seq` of `bytes` shall be sent again now; if so, that is booked.
+    /// Whether the stream's packet `seq` of `bytes` shall be sent again now, within `limit_bps`; if so, that is booked.
     pub fn allow(
         &mut self,
         packet: (Media, u64),
         bytes: usize,
         rtt: Option<Duration>,
-        stream_bps: u64,
+        limit_bps: u64,
         now: Instant,
     ) -> bool {
         if self.slots.is_empty() {
             self.slots.resize(SLOTS, None);
         }
-        self.refill((stream_bps * RATE_TIMES).max(RATE_MIN_BPS), now);
+        self.refill(limit_bps, now);
         let bytes = bytes as u64;
-        if self.spent + bytes > CREDIT_MAX {
+        // At most what the limit allows in a quarter of a second leaves at once.
+        if self.spent + bytes > CREDIT_MAX.min(limit_bps / 32) {
             return false;
         }
         let place = (packet.1 as usize * 2 + packet.0 as usize) % SLOTS;
@@ -93,45 +100,40 @@ impl Viewer {
         self.tracks[media as usize].as_ref()?.stream_seq(seq)
     }
 
-    /// Appends the stream's packet `seq` once more to `out`: as RTX where that was agreed, else the very same bytes.
-    /// False where this viewer was never sent it, or has had enough. `plain` is scratch.
-    #[allow(clippy::too_many_arguments, reason = "a packet in parts, as in `seal`")]
+    /// Writes a packet of the stream once more to the beginning of `out`, as RTX where that was agreed, else the very
+    /// same bytes; its length, 0 where this viewer was never sent it, or has had enough. `plain` is scratch.
     pub fn seal_again(
         &mut self,
-        media: Media,
-        seq: u64,
-        timestamp: u32,
-        marker: bool,
-        payload: &[u8],
-        stream_bps: u64,
+        packet: &StreamPacket<'_>,
+        limit_bps: u64,
         now: Instant,
         plain: &mut Vec<u8>,
-        out: &mut Vec<u8>,
-    ) -> bool {
+        out: &mut [u8],
+    ) -> usize {
+        let StreamPacket { media, seq, .. } = *packet;
         let (Some(security), Some(track)) = (&self.link.security, &mut self.tracks[media as usize])
         else {
-            return false;
+            return 0;
         };
+        let bytes = packet.payload.len();
         let rtt = self.feedback.rtt();
         if track.index(seq).is_none()
-            || !self
-                .repair
-                .allow((media, seq), payload.len(), rtt, stream_bps, now)
+            || !self.repair.allow((media, seq), bytes, rtt, limit_bps, now)
         {
-            return false;
+            return 0;
         }
-        let Some(Again { header, index, osn }) = track.again(seq, timestamp, marker) else {
-            return false;
+        let Some(Again { header, index, osn }) = track.again(seq, packet.timestamp, packet.marker)
+        else {
+            return 0;
         };
         plain.clear();
         plain.extend(osn.into_iter().flatten());
         let front = plain.len();
-        plain.extend_from_slice(payload);
+        plain.extend_from_slice(packet.payload);
         if let Some(pictures) = track.pictures() {
             pictures.apply(track.codec(), &mut plain[front..]);
         }
-        security.outbound.seal_rtp(&header, plain, index, out);
-        true
+        security.outbound.seal_rtp_into(&header, plain, index, out)
     }
 
     /// The track is to be started anew, elsewhere in the stream.
@@ -201,21 +203,31 @@ mod tests {
         (viewer, Inbound::new(&keys(2, 1)).unwrap())
     }
 
-    fn again(viewer: &mut Viewer, now: Instant) -> Vec<u8> {
-        let (mut plain, mut out) = (vec![9; 3], Vec::new());
-        let video = Media::Video;
-        assert!(viewer.seal_again(
-            video, 500, 7, true, b"payload", 0, now, &mut plain, &mut out
-        ));
+    fn packet(media: Media, seq: u64) -> StreamPacket<'static> {
+        StreamPacket {
+            media,
+            seq,
+            timestamp: 7,
+            marker: true,
+            payload: b"payload",
+        }
+    }
+
+    fn again(viewer: &mut Viewer, packet: &StreamPacket<'_>, now: Instant) -> Vec<u8> {
+        let mut out = vec![0; 100];
+        let len = viewer.seal_again(packet, limit_bps(0), now, &mut vec![9; 3], &mut out);
+        out.truncate(len);
         out
     }
 
     #[test]
     fn without_rtx_the_ciphertext_is_the_same_to_the_last_bit() {
         let (mut viewer, _) = viewer(None);
-        let mut first = Vec::new();
-        viewer.seal(Media::Video, 500, 7, true, b"payload", &mut first);
-        assert_eq!(again(&mut viewer, Instant::now()), first);
+        let packet = packet(Media::Video, 500);
+        let mut first = vec![0; 100];
+        let len = viewer.seal(&packet, &mut first);
+        assert_eq!(len, 12 + 7 + 16);
+        assert_eq!(again(&mut viewer, &packet, Instant::now()), first[..len]);
     }
 
     #[test]
@@ -228,7 +240,11 @@ mod tests {
         let (mut viewer, mut receiver) = viewer(Some(rtx));
         let now = Instant::now();
         for number in 0..2_u8 {
-            let mut packet = again(&mut viewer, now + Duration::from_secs(number.into()));
+            let mut packet = again(
+                &mut viewer,
+                &self::packet(Media::Video, 500),
+                now + Duration::from_secs(number.into()),
+            );
             let len = receiver.open_rtp(&mut packet).unwrap();
             assert_eq!(
                 packet[..12],
@@ -236,13 +252,10 @@ mod tests {
             );
             assert_eq!(packet[12..len], *b"\0\x0apayload");
         }
-        let (mut plain, mut out) = (Vec::new(), Vec::new());
-        let mut other =
-            |media, seq| viewer.seal_again(media, seq, 7, true, b"x", 0, now, &mut plain, &mut out);
-        assert!(!other(Media::Video, 501), "never sent");
-        assert!(!other(Media::Video, 499), "from before the start");
-        assert!(!other(Media::Audio, 500), "no such track");
-        assert!(out.is_empty());
+        let mut other = |media, seq| again(&mut viewer, &packet(media, seq), now);
+        assert!(other(Media::Video, 501).is_empty(), "never sent");
+        assert!(other(Media::Video, 499).is_empty(), "from before the start");
+        assert!(other(Media::Audio, 500).is_empty(), "no such track");
     }
 
     const RTT: Option<Duration> = Some(Duration::from_millis(40));
@@ -254,7 +267,7 @@ mod tests {
         let mut sent = 0;
         for ms in 0..1000 {
             let now = start + Duration::from_millis(ms);
-            sent += u32::from(repair.allow((Media::Video, 7), 1200, RTT, 0, now));
+            sent += u32::from(repair.allow((Media::Video, 7), 1200, RTT, limit_bps(0), now));
             if ms < 30 {
                 assert_eq!(sent, 1, "the first one is still under way");
             }
@@ -262,8 +275,8 @@ mod tests {
         assert_eq!(sent, u32::from(TIMES_MAX));
         // Another packet, and the same number of the other medium, have their own count.
         let now = start + Duration::from_secs(1);
-        assert!(repair.allow((Media::Video, 8), 1200, RTT, 0, now));
-        assert!(repair.allow((Media::Audio, 7), 1200, RTT, 0, now));
+        assert!(repair.allow((Media::Video, 8), 1200, RTT, limit_bps(0), now));
+        assert!(repair.allow((Media::Audio, 7), 1200, RTT, limit_bps(0), now));
     }
 
     #[test]
@@ -277,7 +290,7 @@ mod tests {
         for step in 0..20_000 {
             let now = start + Duration::from_micros(step * 100);
             seq += 1;
-            if repair.allow((Media::Video, seq), 1200, RTT, rate_bps, now) {
+            if repair.allow((Media::Video, seq), 1200, RTT, limit_bps(rate_bps), now) {
                 bytes += 1200;
             }
         }

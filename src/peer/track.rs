@@ -204,6 +204,12 @@ impl Track {
         self.octets = self.octets.wrapping_add(payload_octets);
     }
 
+    /// Payload bytes sent; wraps.
+    #[must_use]
+    pub fn octets(&self) -> u32 {
+        self.octets
+    }
+
     /// Appends a sender report and the CNAME (RFC 3550 §6.4.1, §6.5): `stream_timestamp` is the stream's at `ntp`.
     pub fn write_report(&self, out: &mut Vec<u8>, ntp: u64, stream_timestamp: u32, cname: &str) {
         let timestamp = self.timestamp(stream_timestamp);

@@ -14,11 +14,34 @@ use super::link::Link;
 use super::outbox::{Notice, Outbox, ViewerSetup};
 use super::repair::Repair;
 use super::srtp::{Keys, SrtpError};
-use super::track::Track;
+use super::track::{HEADER_LEN, Track};
 use crate::net::Path;
 use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
+
+/// A packet of the stream, the same for all viewers.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamPacket<'a> {
+    /// Which track.
+    pub media: Media,
+    /// The stream's number of it.
+    pub seq: u64,
+    /// The stream's time.
+    pub timestamp: u32,
+    /// Last of its frame.
+    pub marker: bool,
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+/// Bytes that sealing a payload of `len` may take: header, tag, the original sequence number of a retransmission
+/// (RFC 4588 §4), and the payload once more while it is changed.
+#[inline]
+#[must_use]
+pub fn room_for(len: usize) -> usize {
+    2 * len + HEADER_LEN + 16 + 2
+}
 
 /// The state of one viewer.
 pub struct Viewer {
@@ -170,31 +193,34 @@ impl Viewer {
             .is_some_and(Track::started)
     }
 
-    /// Appends one SRTP packet to `out`: the stream's packet `seq` under this viewer's header and key.
+    /// Writes one SRTP packet to the beginning of `out`, under this viewer's header and key; its length, 0 where it is
+    /// not this viewer's. `out` has [`room_for`] its payload.
     #[inline]
-    pub fn seal(
-        &self,
-        media: Media,
-        seq: u64,
-        timestamp: u32,
-        marker: bool,
-        payload: &[u8],
-        out: &mut Vec<u8>,
-    ) {
+    pub fn seal(&self, packet: &StreamPacket<'_>, out: &mut [u8]) -> usize {
+        let StreamPacket {
+            media,
+            seq,
+            timestamp,
+            marker,
+            payload,
+        } = *packet;
         let (Some(security), Some(track)) = (&self.link.security, &self.tracks[media as usize])
         else {
-            return;
+            return 0;
         };
-        if let Some(index) = track.index(seq) {
-            let header = track.header(index, timestamp, marker);
-            let Some(pictures) = track.pictures() else {
-                return security.outbound.seal_rtp(&header, payload, index, out);
-            };
-            let change = |payload: &mut [u8]| pictures.apply(track.codec(), payload);
-            security
+        let Some(index) = track.index(seq) else {
+            return 0;
+        };
+        let header = track.header(index, timestamp, marker);
+        let Some(pictures) = track.pictures() else {
+            return security
                 .outbound
-                .seal_rtp_changed(&header, payload, index, change, out);
-        }
+                .seal_rtp_into(&header, payload, index, out);
+        };
+        let change = |payload: &mut [u8]| pictures.apply(track.codec(), payload);
+        security
+            .outbound
+            .seal_rtp_changed(&header, payload, index, change, out)
     }
 
     /// Counts what of a frame was sent.
@@ -248,6 +274,14 @@ impl Viewer {
         let mut sealed = Vec::with_capacity(96);
         security.outbound.seal_rtcp(&plain, &mut sealed);
         out.send.push((path, sealed));
+    }
+
+    /// Payload bytes sent of this track; wraps.
+    #[must_use]
+    pub fn octets(&self, media: Media) -> u32 {
+        self.tracks[media as usize]
+            .as_ref()
+            .map_or(0, Track::octets)
     }
 
     /// When something of it authenticated last.

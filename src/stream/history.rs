@@ -4,6 +4,7 @@
 //! Filled as a batch is delivered, before any viewer gets it: whoever has read up to the end here has missed nothing.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -115,6 +116,14 @@ impl History {
             (_, Some(batch)) => Next::Batch(Arc::clone(batch)),
             (_, None) => Next::End,
         }
+    }
+
+    /// How many batches begin with these packets.
+    #[must_use]
+    pub fn batches(&self, media: Media, packets: Range<u64>) -> u64 {
+        let kept = self.lock(media);
+        let first = |batch: &&Arc<FrameBatch>| packets.contains(&batch.first_seq);
+        kept.batches.iter().filter(first).count() as u64
     }
 
     /// The batch that holds exactly this packet.

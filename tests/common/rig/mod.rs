@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use corertc::net::Path;
 use corertc::peer::dtls::{Connection, Event, Identity, Role};
 use corertc::peer::ice::credentials::Credentials;
-use corertc::peer::{Notice, Outbox, TrackSetup, Viewer, ViewerSetup};
+use corertc::peer::{Notice, Outbox, StreamPacket, TrackSetup, Viewer, ViewerSetup, room_for};
 use corertc::rtp::Media;
 use corertc::rtp::codec::Codec;
 use corertc::rtp::rtcp::{self, Item};
@@ -183,10 +183,16 @@ impl Rig {
         };
         let mut octets = 0;
         for (seq, payload) in (frame.first_seq..).zip(frame.payloads) {
-            let mut sealed = Vec::new();
-            let marker = seq + 1 == frame.first_seq + frame.payloads.len() as u64;
-            self.viewer
-                .seal(media, seq, frame.timestamp, marker, payload, &mut sealed);
+            let packet = StreamPacket {
+                media,
+                seq,
+                timestamp: frame.timestamp,
+                marker: seq + 1 == frame.first_seq + frame.payloads.len() as u64,
+                payload,
+            };
+            let mut sealed = vec![0; room_for(payload.len())];
+            let len = self.viewer.seal(&packet, &mut sealed);
+            sealed.truncate(len);
             octets += payload.len();
             self.transmit(path, sealed);
         }
