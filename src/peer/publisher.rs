@@ -231,3 +231,7 @@ impl Publisher {
         self.link.paths.all()
     }
 }
+
+#[cfg(test)]
+#[path = "publisher_tests.rs"]
+mod tests;
