@@ -139,7 +139,7 @@ fn feedback_leaves_in_its_time() {
         }
         sent.extend(rig.pass(5));
     }
-    sent.extend(rig.pass(755));
+    sent.extend(rig.pass(800));
     assert_eq!(count(&sent, |item| matches!(item, Item::ReportBlock(_))), 1);
     assert!(count(&sent, |item| matches!(item, Item::TransportCc(_))) >= 1);
     assert!(count(&sent, |item| matches!(item, Item::Nack(_))) >= 4);
