@@ -6,6 +6,8 @@ DESTDIR    ?=
 # `make PROFILE=dev` builds without optimisation, into the same places.
 PROFILE    ?= release
 CARGO      ?= cargo
+# Of `make fuzz`, for each target.
+MINUTES    ?= 2
 # Arguments of the demo's host, for instance DEMO='--input film.mp4'.
 DEMO       ?=
 
@@ -16,20 +18,24 @@ OUT        := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 LIB        := build/lib
 # What Rust's standard library needs of the system: `cargo rustc -- --print native-static-libs`.
 NATIVE     := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+empty      :=
+space      := $(empty) $(empty)
 # A relative LIBDIR (lib/x86_64-linux-gnu) stands below PREFIX.
 LIBDIR_ABS  = $(if $(filter /%,$(LIBDIR)),$(LIBDIR),$(PREFIX)/$(LIBDIR))
 
 # package=command: the package is installed where the command is missing; package=: where the package is missing.
 BUILD_NEEDS = gcc=gcc g++=g++ make=make cmake=cmake binutils=objcopy pkg-config=pkg-config libclang-dev=
 DEMO_NEEDS  = $(BUILD_NEEDS) ffmpeg=ffmpeg
-TEST_NEEDS  = $(DEMO_NEEDS) python3-venv= chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl
+TEST_NEEDS  = $(DEMO_NEEDS) python3-venv= chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl \
+              golang-go=go python3-cffi= dpkg-dev=dpkg-deb
 
 .DELETE_ON_ERROR:
-.PHONY: all build install uninstall demo test check-all bench header fmt-check lint clean cargo-build needs-build needs-test
+.PHONY: all build install uninstall demo test check-all bench fuzz header fmt-check lint clean cargo-build needs-build needs-test
 
 all: build
 
-build: $(LIB)/libcorertc.so.$(ABI) $(LIB)/libcorertc.a $(LIB)/pkgconfig/corertc.pc examples-c/host
+build: $(LIB)/libcorertc.so.$(ABI) $(LIB)/libcorertc.a $(LIB)/pkgconfig/corertc.pc $(LIB)/pkgconfig/corertc-static.pc \
+       examples-c/host examples-c/embedded_http
 
 # --- build products ---------------------------------------------------------------------------------------------------
 
@@ -52,13 +58,14 @@ $(LIB)/libcorertc.a: $(OUT)/libcorertc.a scripts/static-library.sh
 	mkdir -p $(@D)
 	scripts/static-library.sh $< $@
 
-$(LIB)/pkgconfig/corertc.pc: corertc.pc.in Makefile Cargo.toml
+# corertc.pc for the shared library, corertc-static.pc for hosts that can't choose by --static (cgo).
+$(LIB)/pkgconfig/%.pc: %.pc.in Makefile Cargo.toml
 	mkdir -p $(@D)
 	sed -e 's|@PREFIX@|$(CURDIR)/build|' -e 's|@LIBDIR@|$(CURDIR)/$(LIB)|' -e 's|@INCLUDEDIR@|$(CURDIR)/include|' \
 	    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE@|$(NATIVE)|' $< > $@
 
-examples-c/host: $(LIB)/libcorertc.so.$(ABI) $(LIB)/pkgconfig/corertc.pc include/corertc.h $(wildcard examples-c/*.[ch])
-	PKG_CONFIG_PATH=$(CURDIR)/$(LIB)/pkgconfig $(MAKE) -C examples-c -B host
+examples-c/host examples-c/embedded_http: $(LIB)/libcorertc.so.$(ABI) $(LIB)/pkgconfig/corertc.pc include/corertc.h $(wildcard examples-c/*.[ch])
+	PKG_CONFIG_PATH=$(CURDIR)/$(LIB)/pkgconfig $(MAKE) -C examples-c -B $(@F)
 
 # --- installing -------------------------------------------------------------------------------------------------------
 
@@ -66,14 +73,24 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR_ABS)/pkgconfig
 	install -m 644 include/corertc.h $(DESTDIR)$(PREFIX)/include/corertc.h
 	install -m 755 $(LIB)/libcorertc.so $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so.$(ABI)
+	objcopy --strip-debug $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so.$(ABI)
 	ln -sf libcorertc.so.$(ABI) $(DESTDIR)$(LIBDIR_ABS)/libcorertc.so
 	install -m 644 $(LIB)/libcorertc.a $(DESTDIR)$(LIBDIR_ABS)/libcorertc.a
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR_ABS)|' -e 's|@INCLUDEDIR@|$${prefix}/include|' \
-	    -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE@|$(NATIVE)|' corertc.pc.in > $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/corertc.pc
-	chmod 644 $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/corertc.pc
+	for pc in corertc corertc-static; do \
+	  sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR_ABS)|' -e 's|@INCLUDEDIR@|$${prefix}/include|' \
+	      -e 's|@VERSION@|$(VERSION)|' -e 's|@NATIVE@|$(NATIVE)|' $$pc.pc.in > $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/$$pc.pc && \
+	  chmod 644 $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/$$pc.pc || exit 1; \
+	done
+	install -d $(DESTDIR)$(LIBDIR_ABS)/cmake/corertc
+	for file in corertc-config corertc-config-version; do \
+	  sed -e 's|@LIBDIR@|$(LIBDIR_ABS)|' -e 's|@INCLUDEDIR@|$(PREFIX)/include|' -e 's|@VERSION@|$(VERSION)|' -e 's|@ABI@|$(ABI)|' \
+	      -e 's|@NATIVE@|$(subst $(space),;,$(NATIVE))|' cmake/$$file.cmake.in > $(DESTDIR)$(LIBDIR_ABS)/cmake/corertc/$$file.cmake && \
+	  chmod 644 $(DESTDIR)$(LIBDIR_ABS)/cmake/corertc/$$file.cmake || exit 1; \
+	done
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/include/corertc.h $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/corertc.pc
+	rm -f $(DESTDIR)$(PREFIX)/include/corertc.h $(addprefix $(DESTDIR)$(LIBDIR_ABS)/pkgconfig/,corertc.pc corertc-static.pc)
+	rm -rf $(DESTDIR)$(LIBDIR_ABS)/cmake/corertc
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR_ABS)/,libcorertc.so libcorertc.so.$(ABI) libcorertc.a)
 
 # --- trying it out and testing ----------------------------------------------------------------------------------------
@@ -88,24 +105,41 @@ demo:
 
 needs-test:
 	@scripts/install-missing.sh $(TEST_NEEDS)
+	@{ $(CARGO) fmt --version && $(CARGO) clippy --version; } > /dev/null 2>&1 || rustup component add rustfmt clippy
 
 # Everything that must hold before a change goes in.
 test: needs-test
 	$(MAKE) fmt-check lint build
 	$(CARGO) test --locked
-
-# What takes longer: memory checkers around the C host, and the soak tests.
-check-all: test
 	scripts/check-memory.sh
+	scripts/go-tests.sh
+
+# What takes longer or wants a quiet machine: soak tests, measurements, the Go tests that take minutes.
+check-all: test
+	scripts/go-tests.sh --long
+	scripts/licences.sh
 	$(CARGO) test --locked --release -- --ignored
 
 # The contenders side by side; a package of its own, with its own lock.
-bench: needs-build
-	cd bench && $(CARGO) run --locked --release
+bench: needs-test
+	bench/run.sh
+	$(CARGO) bench --locked --bench start
+
+# Mutated bytes into everything a stranger can reach, MINUTES for each target; a find stays in fuzz/artifacts/. What was
+# one goes to fuzz/seeds/ once it is mended: `make test` runs those.
+fuzz: needs-build
+	@cargo-fuzz --version > /dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	@rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
+	set -e; for target in $(or $(TARGETS),$(notdir $(wildcard fuzz/seeds/*))); do \
+	    mkdir -p fuzz/corpus/$$target; \
+	    $(CARGO) +nightly fuzz run --fuzz-dir fuzz $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	        -max_total_time=$$(($(MINUTES) * 60)) -rss_limit_mb=2048 -timeout=10 -max_len=8192; \
+	done
 
 # Writes include/corertc.h anew after a change of the exports.
 header:
 	CORERTC_BLESS=1 $(CARGO) test --locked --test abi_header
+	scripts/go-header.sh
 
 fmt-check:
 	$(CARGO) fmt --check

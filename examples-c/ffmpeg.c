@@ -146,22 +146,32 @@ int ffmpeg_restart_if_due(ffmpeg *process) {
   return process->restart_ms == 0 ? -1 : (int)process->back_off_ms;
 }
 
-void ffmpeg_stop(ffmpeg *process, int timeout_ms) {
+void ffmpeg_join(ffmpeg *process, int timeout_ms) {
   process->restart_ms = 0;
   if (process->pid == 0) {
     return;
   }
   int status = 0;
-  kill(process->pid, SIGTERM);
   uint64_t deadline = now_ms() + (uint64_t)timeout_ms;
   while (!ended(process, &status)) {
     if (now_ms() >= deadline) {
-      kill(process->pid, SIGKILL);
-      waitpid(process->pid, &status, 0);
-      break;
+      return;
     }
     struct timespec pause = {0, 5 * 1000 * 1000};
     nanosleep(&pause, NULL);
   }
   process->pid = 0;
+}
+
+void ffmpeg_stop(ffmpeg *process, int timeout_ms) {
+  if (process->pid != 0) {
+    kill(process->pid, SIGTERM);
+  }
+  ffmpeg_join(process, timeout_ms);
+  if (process->pid != 0) {
+    int status = 0;
+    kill(process->pid, SIGKILL);
+    waitpid(process->pid, &status, 0);
+    process->pid = 0;
+  }
 }

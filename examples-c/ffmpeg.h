@@ -36,6 +36,9 @@ void ffmpeg_reap(ffmpeg *process);
 /* Starts it again if its time has come; the milliseconds until then, or -1 where nothing is planned. */
 int ffmpeg_restart_if_due(ffmpeg *process);
 
+/* Waits until it has ended by itself, at most timeout_ms; it isn't started again. */
+void ffmpeg_join(ffmpeg *process, int timeout_ms);
+
 /* Ends it: SIGTERM, and SIGKILL where that didn't help within timeout_ms. Returns when it is gone. */
 void ffmpeg_stop(ffmpeg *process, int timeout_ms);
 

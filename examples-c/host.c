@@ -248,6 +248,7 @@ static void run(host *self, int signals) {
 static void stop(host *self) {
   if (self->ingest_started) {
     corertc_input_stop(self->subsystem, self->args.whip, strlen(self->args.whip));
+    ffmpeg_join(&self->ingest, FFMPEG_STOP_MS); /* its input has ended: it writes its file to the end */
     ffmpeg_stop(&self->ingest, FFMPEG_STOP_MS);
   }
   ffmpeg_stop(&self->egress, FFMPEG_STOP_MS);

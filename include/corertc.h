@@ -58,7 +58,7 @@ extern "C" {
 #define CORERTC_EVENT_STREAM_ACTIVE    5u  /* first packet after start or after a silence */
 #define CORERTC_EVENT_STREAM_INACTIVE  6u
 #define CORERTC_EVENT_KEYFRAME_WANTED  7u
-#define CORERTC_EVENT_WARNING          8u  /* detail.code: wrong_kind, codec_mismatch, b_frames, no_parameter_sets, ... */
+#define CORERTC_EVENT_WARNING          8u  /* detail.code: wrong_kind, codec_mismatch, b_frames, no_parameter_sets, long_gop, leg_stopped, ... */
 
 #define CORERTC_ACTION_PLAY    1u
 #define CORERTC_ACTION_PUBLISH 2u
@@ -131,6 +131,12 @@ extern "C" {
  * Text. Comma-separated codecs a publisher may use. Default: `all`.
  */
 #define CORERTC_OPT_WHIP_CODECS 12
+
+/**
+ * Text. `https://host[:port][/path]` that clients reach this server at: session URLs are given in full, below it.
+ * Default: none (the absolute path only).
+ */
+#define CORERTC_OPT_PUBLIC_URL 13
 
 /**
  * Number, switch. 0 makes an inert subsystem: starts give no legs, HTTP answers 404. Default: 1.
@@ -239,9 +245,40 @@ extern "C" {
 #define CORERTC_OPT_STOP_LINGER_MS 120
 
 /**
- * Number. How FFmpeg reads an ingest: 0 SDP and RTP ports, 1 RTSP over TCP. Default: 0.
+ * Number. How FFmpeg reads an ingest: 0 SDP and RTP ports, 1 RTSP over TCP on 127.0.0.1. Default: 1.
  */
 #define CORERTC_OPT_INPUT_TRANSPORT 121
+
+/**
+ * Number, switch. The listener speaks plain HTTP on loopback addresses only. Default: 0.
+ */
+#define CORERTC_OPT_HTTPS_ONLY 122
+
+/**
+ * Number, switch. An Authorization header that is the bare token counts, too. Default: 0.
+ */
+#define CORERTC_OPT_RAW_TOKEN 123
+
+/**
+ * Number, switch. Pages of public sites may call this server in a private network. Default: 0.
+ */
+#define CORERTC_OPT_PRIVATE_NETWORK 124
+
+/**
+ * Number. An offered medium the stream lacks is answered: 0 with port 0, 1 inactive, 2 by refusing the offer (422).
+ * Default: 0.
+ */
+#define CORERTC_OPT_MISSING_MEDIA 125
+
+/**
+ * Number. POSTs, PATCHes and DELETEs of one client address in a minute at most; more are 429. Default: 0 (no limit).
+ */
+#define CORERTC_OPT_ADDRESS_RATE_MAX 126
+
+/**
+ * Number. Sessions at most that no connectivity check came for yet; 0: no limit. Default: 256.
+ */
+#define CORERTC_OPT_MAX_HALF_OPEN 127
 
 /**
  * Text. FFmpeg stream specifier of the video. Default: `0:v:0`.
@@ -255,6 +292,7 @@ extern "C" {
 
 /**
  * Text. What FFmpeg makes of the video: `h264`, `vp8`, `vp9`, `av1`, `h265`, or `copy`. Default: `h264`.
+ * FFmpeg sends AV1 from version 8 on; one before that ends with an error, or sends only the audio where ISOLATE is set.
  */
 #define CORERTC_PROCESS_VIDEO_CODEC 3
 
@@ -540,7 +578,7 @@ typedef struct corertc_auth_request {
 } corertc_auth_request;
 
 /**
- * May this client in? Asked on a POST, on blocking threads, several at once; may take up to
+ * May this client in? Asked on a POST, and with an empty stream id before the list of streams and the metrics; on blocking threads, several at once; may take up to
  * CORERTC_OPT_AUTH_TIMEOUT_MS, a later answer counts as 503. Returns 0 or 200 to let in, else the HTTP status of the
  * refusal (401, 403, 404, 429, ...). Every call is allowed from it but close (CORERTC_E_STATE).
  */

@@ -25,7 +25,7 @@ fn a_copied_file_plays(name: &str) {
         "-map",
         "1:a",
         "-t",
-        "4",
+        "30",
         "-pix_fmt",
         "yuv420p",
         "-c:v",
@@ -44,7 +44,7 @@ fn a_copied_file_plays(name: &str) {
 
     let host = Host::start();
     let legs = host.process_start("file", &copied(Codec::H264));
-    let _ffmpeg = Ffmpeg::run(&["-re", "-stream_loop", "-1", "-i", &file], &legs);
+    let _ffmpeg = Ffmpeg::run(&["-re", "-i", &file], &legs);
     let site = Site::start();
     let browser = Browser::on(&site);
     browser.watch("one", &host.url("/whep/file"));

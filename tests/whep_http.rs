@@ -192,16 +192,22 @@ fn other_methods_of_the_endpoint() {
     }
 }
 
-/// P005, P040, P041, P043, P061.
+/// P005, P007, P008, P009, P040, P041, P043.
 #[test]
-fn a_session_is_patched_not_yet_and_deleted_with_200() {
+fn a_session_is_described_and_deleted_with_200() {
     let subsystem = subsystem(settings());
     let _feed = fed(&subsystem, "cam", true, true);
     let created = play_once_live(&subsystem, "/whep/cam");
     let session = header(&created, "location");
-    let patch = call(&subsystem, "PATCH", session);
-    assert_problem(&patch, 405, "DELETE");
-    assert_eq!(header(&patch, "allow"), "GET, HEAD, OPTIONS, DELETE");
+    let put = call(&subsystem, "PUT", session);
+    assert_problem(&put, 405, "DELETE");
+    assert_eq!(header(&put, "allow"), "GET, HEAD, OPTIONS, PATCH, DELETE");
+    let options = call(&subsystem, "OPTIONS", session);
+    assert_eq!(
+        header(&options, "accept-patch"),
+        "application/trickle-ice-sdpfrag"
+    );
+    assert_eq!(header(&options, "accept-post"), "application/sdp");
     for method in ["GET", "HEAD", "OPTIONS"] {
         let response = call(&subsystem, method, session);
         assert!(

@@ -82,8 +82,17 @@ pub fn raise_fd_limit() {
 
 /// Asks for a receive buffer of 4 MiB, past the system's limit where we may: the default holds 92 packets.
 pub fn grow_receive_buffer(socket: &impl AsRawFd) {
+    grow(socket, [libc::SO_RCVBUFFORCE, libc::SO_RCVBUF]);
+}
+
+/// Asks for a send buffer of 4 MiB, past the system's limit where we may.
+pub fn grow_send_buffer(socket: &impl AsRawFd) {
+    grow(socket, [libc::SO_SNDBUFFORCE, libc::SO_SNDBUF]);
+}
+
+fn grow(socket: &impl AsRawFd, options: [libc::c_int; 2]) {
     let bytes: libc::c_int = 4 << 20;
-    for option in [libc::SO_RCVBUFFORCE, libc::SO_RCVBUF] {
+    for option in options {
         // SAFETY: the option is an int that lives through the call.
         let outcome = unsafe {
             libc::setsockopt(

@@ -9,6 +9,7 @@ pub mod crowd;
 pub mod feed;
 pub mod host;
 pub mod link;
+pub mod plot;
 pub mod report;
 pub mod run;
 pub mod servers;

@@ -17,18 +17,23 @@ pub struct Link {
 }
 
 impl Link {
-    /// What `--link` asks for: `loopback` (where nothing is said), `veth`, whose device takes segmented sends whole, or
-    /// `veth-no-uso`, whose device makes the kernel cut them as most cloud machines' do.
+    /// What `--link` asks for, the first of several.
     pub fn open() -> io::Result<Self> {
-        match crate::report::argument("--link").as_deref() {
-            None | Some("loopback") => Ok(Self {
+        Self::named(&names()[0])
+    }
+
+    /// `loopback`, `veth`, whose device takes segmented sends whole, or `veth-no-uso`, whose device makes the kernel cut
+    /// them as most cloud machines' do.
+    pub fn named(name: &str) -> io::Result<Self> {
+        match name {
+            "loopback" => Ok(Self {
                 name: "loopback",
                 host: "127.0.0.1",
                 namespace: None,
             }),
-            Some("veth") => Self::veth("veth", false),
-            Some("veth-no-uso") => Self::veth("veth-no-uso", true),
-            Some(other) => Err(io::Error::other(format!("no such link: {other}"))),
+            "veth" => Self::veth("veth", false),
+            "veth-no-uso" => Self::veth("veth-no-uso", true),
+            other => Err(io::Error::other(format!("no such link: {other}"))),
         }
     }
 
@@ -56,6 +61,13 @@ impl Link {
         ip(&format!("-n {namespace} link set lo up"))?;
         Ok(link)
     }
+}
+
+/// The names after `--link`, separated by commas; `loopback` where nothing is said.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let given = crate::report::argument("--link").unwrap_or_else(|| "loopback".to_owned());
+    given.split(',').map(str::to_owned).collect()
 }
 
 impl Drop for Link {

@@ -80,3 +80,18 @@ pub fn number(name: &str, default: usize) -> usize {
         .and_then(|text| text.parse().ok())
         .unwrap_or(default)
 }
+
+/// The numbers after `name` on the command line, separated by commas, or `default` alone.
+#[must_use]
+pub fn numbers(name: &str, default: usize) -> Vec<usize> {
+    let given = argument(name).unwrap_or_default();
+    let numbers: Vec<usize> = given
+        .split(',')
+        .filter_map(|text| text.parse().ok())
+        .collect();
+    if numbers.is_empty() {
+        vec![default]
+    } else {
+        numbers
+    }
+}

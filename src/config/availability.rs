@@ -6,26 +6,37 @@ use crate::error::Error;
 /// An option that answers Unsupported unless it gets its default, or one of these texts.
 pub(super) type NotYet = (u32, &'static [&'static str]);
 
-pub(super) const SUBSYSTEM: &[NotYet] = &[
-    (CORERTC_OPT_TLS_CERT_FILE, &[]),
-    (CORERTC_OPT_TLS_KEY_FILE, &[]),
-    (CORERTC_OPT_TURN_SECRET, &[]),
-    (CORERTC_OPT_TURN_TTL_S, &[]),
-    (CORERTC_OPT_WHIP_CODECS, &[]),
-    (CORERTC_OPT_GOP_CACHE_BYTES, &[]),
-    (CORERTC_OPT_GOP_CACHE_MS, &[]),
-    (CORERTC_OPT_ETAG_STRICT, &[]),
-    (CORERTC_OPT_INPUT_TRANSPORT, &[]),
-];
+pub(super) const SUBSYSTEM: &[NotYet] = &[(CORERTC_OPT_WHIP_CODECS, &[])];
 
 pub(super) const PROCESS: &[NotYet] = &[
-    (CORERTC_PROCESS_VIDEO_CODEC, &["copy", "h264", "vp8"]),
-    (CORERTC_PROCESS_SOURCE_CODEC, &["h264", "vp8"]),
+    (
+        CORERTC_PROCESS_VIDEO_CODEC,
+        &["copy", "h264", "h265", "vp8", "vp9", "av1"],
+    ),
+    (
+        CORERTC_PROCESS_SOURCE_CODEC,
+        &["h264", "h265", "vp8", "vp9", "av1"],
+    ),
 ];
 
 /// Names `corertc_has_feature` says 1 to.
 const FEATURES: &[&str] = &[
-    "whep", "h264", "vp8", "opus", "http", "pages", "isolate", "gso",
+    "whep",
+    "whip",
+    "h264",
+    "h265",
+    "vp8",
+    "vp9",
+    "av1",
+    "opus",
+    "http",
+    "pages",
+    "isolate",
+    "gso",
+    "tls",
+    "turn",
+    "trickle",
+    "ice-restart",
 ];
 
 /// Whether this build has a feature of that name.
@@ -88,12 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn codecs_that_are_not_there_yet_are_unsupported() {
+    fn every_codec_is_there_and_no_other_text_is_taken() {
         let mut options = Options::process();
-        for codec in ["h264", "vp8", "copy"] {
-            assert_eq!(options.set_text(CORERTC_PROCESS_VIDEO_CODEC, codec), Ok(()));
+        for codec in ["h264", "h265", "vp8", "vp9", "av1"] {
+            for option in [CORERTC_PROCESS_VIDEO_CODEC, CORERTC_PROCESS_SOURCE_CODEC] {
+                assert_eq!(options.set_text(option, codec), Ok(()));
+            }
+            assert!(has_feature(codec));
         }
-        for codec in ["vp9", "av1", "h265", "theora", "H264 "] {
+        assert_eq!(
+            options.set_text(CORERTC_PROCESS_VIDEO_CODEC, "copy"),
+            Ok(())
+        );
+        for codec in ["theora", "H264 ", "hevc"] {
             for option in [CORERTC_PROCESS_VIDEO_CODEC, CORERTC_PROCESS_SOURCE_CODEC] {
                 assert!(matches!(
                     options.set_text(option, codec),
@@ -101,6 +119,6 @@ mod tests {
                 ));
             }
         }
-        assert!(has_feature("whep") && !has_feature("whip") && !has_feature(""));
+        assert!(has_feature("whep") && has_feature("whip") && !has_feature(""));
     }
 }

@@ -1,6 +1,7 @@
 //! The host's configuration: validated settings that every other module reads. `options` holds the raw values by number.
 
 pub mod availability;
+pub mod certificate;
 mod ice;
 pub mod numbers;
 pub mod options;
@@ -69,6 +70,38 @@ pub struct Settings {
     pub whip_direct: bool,
     pub wait_for_stream: Duration,
     pub stop_linger: Duration,
+    pub input_transport: InputTransport,
+    /// Without a trailing slash.
+    pub public_url: Option<String>,
+    pub https_only: bool,
+    pub raw_token: bool,
+    pub private_network: bool,
+    pub missing_media: MissingMedia,
+    /// Per minute; 0: no limit.
+    pub address_rate_max: u32,
+    /// 0: no limit.
+    pub max_half_open: u64,
+}
+
+/// How an offered medium is answered that the stream lacks (P086).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingMedia {
+    /// Its section is rejected with port 0.
+    #[default]
+    Rejected,
+    /// Its section is there, and inactive.
+    Inactive,
+    /// The offer is refused: 422.
+    Refused,
+}
+
+/// How FFmpeg reads an ingest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputTransport {
+    /// SDP and RTP over UDP ports.
+    Udp,
+    /// RTSP over TCP.
+    Rtsp,
 }
 
 /// What FFmpeg encodes video to: `Copy` passes the source's own codec on.

@@ -26,6 +26,9 @@ pub const CORERTC_OPT_TLS_KEY_FILE: u32 = 10;
 pub const CORERTC_OPT_TURN_SECRET: u32 = 11;
 /// Text. Comma-separated codecs a publisher may use. Default: `all`.
 pub const CORERTC_OPT_WHIP_CODECS: u32 = 12;
+/// Text. `https://host[:port][/path]` that clients reach this server at: session URLs are given in full, below it.
+/// Default: none (the absolute path only).
+pub const CORERTC_OPT_PUBLIC_URL: u32 = 13;
 
 /// Number, switch. 0 makes an inert subsystem: starts give no legs, HTTP answers 404. Default: 1.
 pub const CORERTC_OPT_ENABLE: u32 = 100;
@@ -70,14 +73,28 @@ pub const CORERTC_OPT_WAIT_FOR_STREAM_MS: u32 = 119;
 /// Number, milliseconds. After a stop the viewers stay so long, and are taken over by a start of the same id; the legs'
 /// sockets close at once, the teardown callback runs when the viewers are told to leave. Default: 0.
 pub const CORERTC_OPT_STOP_LINGER_MS: u32 = 120;
-/// Number. How FFmpeg reads an ingest: 0 SDP and RTP ports, 1 RTSP over TCP. Default: 0.
+/// Number. How FFmpeg reads an ingest: 0 SDP and RTP ports, 1 RTSP over TCP on 127.0.0.1. Default: 1.
 pub const CORERTC_OPT_INPUT_TRANSPORT: u32 = 121;
+/// Number, switch. The listener speaks plain HTTP on loopback addresses only. Default: 0.
+pub const CORERTC_OPT_HTTPS_ONLY: u32 = 122;
+/// Number, switch. An Authorization header that is the bare token counts, too. Default: 0.
+pub const CORERTC_OPT_RAW_TOKEN: u32 = 123;
+/// Number, switch. Pages of public sites may call this server in a private network. Default: 0.
+pub const CORERTC_OPT_PRIVATE_NETWORK: u32 = 124;
+/// Number. An offered medium the stream lacks is answered: 0 with port 0, 1 inactive, 2 by refusing the offer (422).
+/// Default: 0.
+pub const CORERTC_OPT_MISSING_MEDIA: u32 = 125;
+/// Number. POSTs, PATCHes and DELETEs of one client address in a minute at most; more are 429. Default: 0 (no limit).
+pub const CORERTC_OPT_ADDRESS_RATE_MAX: u32 = 126;
+/// Number. Sessions at most that no connectivity check came for yet; 0: no limit. Default: 256.
+pub const CORERTC_OPT_MAX_HALF_OPEN: u32 = 127;
 
 /// Text. FFmpeg stream specifier of the video. Default: `0:v:0`.
 pub const CORERTC_PROCESS_VIDEO_MAP: u32 = 1;
 /// Text. FFmpeg stream specifier of the audio. Default: `0:a:0`.
 pub const CORERTC_PROCESS_AUDIO_MAP: u32 = 2;
 /// Text. What FFmpeg makes of the video: `h264`, `vp8`, `vp9`, `av1`, `h265`, or `copy`. Default: `h264`.
+/// FFmpeg sends AV1 from version 8 on; one before that ends with an error, or sends only the audio where ISOLATE is set.
 pub const CORERTC_PROCESS_VIDEO_CODEC: u32 = 3;
 /// Text. The source's codec, which `copy` passes on: `h264`, `vp8`, `vp9`, `av1`, `h265`. Default: `h264`.
 pub const CORERTC_PROCESS_SOURCE_CODEC: u32 = 4;

@@ -38,6 +38,7 @@ pub(super) static SUBSYSTEM: Family = Family {
         (CORERTC_OPT_TLS_KEY_FILE, "TLS_KEY_FILE", ""),
         (CORERTC_OPT_TURN_SECRET, "TURN_SECRET", ""),
         (CORERTC_OPT_WHIP_CODECS, "WHIP_CODECS", "all"),
+        (CORERTC_OPT_PUBLIC_URL, "PUBLIC_URL", ""),
     ],
     numbers: &[
         (CORERTC_OPT_ENABLE, "ENABLE", 1, SWITCH),
@@ -116,7 +117,23 @@ pub(super) static SUBSYSTEM: Family = Family {
             0,
             0..=24 * HOUR_MS,
         ),
-        (CORERTC_OPT_INPUT_TRANSPORT, "INPUT_TRANSPORT", 0, 0..=1),
+        (CORERTC_OPT_INPUT_TRANSPORT, "INPUT_TRANSPORT", 1, 0..=1),
+        (CORERTC_OPT_HTTPS_ONLY, "HTTPS_ONLY", 0, SWITCH),
+        (CORERTC_OPT_RAW_TOKEN, "RAW_TOKEN", 0, SWITCH),
+        (CORERTC_OPT_PRIVATE_NETWORK, "PRIVATE_NETWORK", 0, SWITCH),
+        (CORERTC_OPT_MISSING_MEDIA, "MISSING_MEDIA", 0, 0..=2),
+        (
+            CORERTC_OPT_ADDRESS_RATE_MAX,
+            "ADDRESS_RATE_MAX",
+            0,
+            0..=1_000_000,
+        ),
+        (
+            CORERTC_OPT_MAX_HALF_OPEN,
+            "MAX_HALF_OPEN",
+            256,
+            0..=u32::MAX as u64,
+        ),
     ],
     not_yet: availability::SUBSYSTEM,
 };
@@ -292,7 +309,7 @@ mod tests {
             options.set_text(CORERTC_OPT_ENABLE, "1"),
             Err(Error::Invalid("option: ENABLE takes a number".into()))
         );
-        for option in [0, 13, 99, 122, u32::MAX] {
+        for option in [0, 14, 99, 128, u32::MAX] {
             assert_eq!(options.set_text(option, "x"), Err(unknown(option)));
             assert_eq!(options.set_number(option, 0), Err(unknown(option)));
         }

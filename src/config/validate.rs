@@ -1,14 +1,14 @@
 //! From raw options to [`Settings`]: forms, ranges and what must fit together. Touches no socket, and no file beyond
-//! looking whether the certificate can be read.
+//! reading the certificate.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Settings;
 use super::numbers::*;
 use super::options::Options;
+use super::{InputTransport, MissingMedia, Settings, certificate};
 use crate::error::Error;
 
 impl Options {
@@ -48,11 +48,31 @@ impl Options {
             whip_direct: self.switch(CORERTC_OPT_WHIP_DIRECT)?,
             wait_for_stream: self.milliseconds(CORERTC_OPT_WAIT_FOR_STREAM_MS)?,
             stop_linger: self.milliseconds(CORERTC_OPT_STOP_LINGER_MS)?,
+            input_transport: self.input_transport()?,
+            public_url: self.public_url()?,
+            https_only: self.switch(CORERTC_OPT_HTTPS_ONLY)?,
+            raw_token: self.switch(CORERTC_OPT_RAW_TOKEN)?,
+            private_network: self.switch(CORERTC_OPT_PRIVATE_NETWORK)?,
+            missing_media: match self.number(CORERTC_OPT_MISSING_MEDIA)? {
+                1 => MissingMedia::Inactive,
+                2 => MissingMedia::Refused,
+                _ => MissingMedia::Rejected,
+            },
+            address_rate_max: u32::try_from(self.number(CORERTC_OPT_ADDRESS_RATE_MAX)?)
+                .unwrap_or(u32::MAX),
+            max_half_open: self.number(CORERTC_OPT_MAX_HALF_OPEN)?,
         })
     }
 
     fn milliseconds(&self, option: u32) -> Result<Duration, Error> {
         self.number(option).map(Duration::from_millis)
+    }
+
+    fn input_transport(&self) -> Result<InputTransport, Error> {
+        Ok(match self.number(CORERTC_OPT_INPUT_TRANSPORT)? {
+            0 => InputTransport::Udp,
+            _ => InputTransport::Rtsp,
+        })
     }
 
     fn size(&self, option: u32) -> Result<usize, Error> {
@@ -143,6 +163,24 @@ impl Options {
         Ok(all)
     }
 
+    fn public_url(&self) -> Result<Option<String>, Error> {
+        let (name, text) = self.text(CORERTC_OPT_PUBLIC_URL);
+        let url = text.strip_suffix('/').unwrap_or(text);
+        if url.is_empty() {
+            return Ok(None);
+        }
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", ""));
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&b);
+        let web = matches!(scheme, "http" | "https");
+        if !web || !is_origin(&format!("{scheme}://{host}")) || !path.bytes().all(plain) {
+            return Err(Error::Invalid(format!(
+                "{name}: {text:?} is not http[s]://host[:port][/path]"
+            )));
+        }
+        Ok(Some(url.to_owned()))
+    }
+
     /// Tokens travel in a header and a query: visible ASCII (RFC 6750 §2.1 allows less, clients send more).
     fn token(&self, option: u32) -> Result<Option<String>, Error> {
         for option in [option, CORERTC_OPT_AUTH_TOKEN] {
@@ -165,11 +203,9 @@ impl Options {
             (Some(_), None) => return Err(alone("TLS_CERT_FILE", "TLS_KEY_FILE")),
             (None, Some(_)) => return Err(alone("TLS_KEY_FILE", "TLS_CERT_FILE")),
         };
-        for (name, path) in [("TLS_CERT_FILE", &certificate), ("TLS_KEY_FILE", &key)] {
-            std::fs::File::open(path)
-                .map_err(|why| Error::Invalid(format!("{name}: {path:?}: {why}")))?;
-        }
-        Ok(Some((certificate.into(), key.into())))
+        let files: (PathBuf, PathBuf) = (certificate.into(), key.into());
+        certificate::load(&files.0, &files.1).map_err(Error::Invalid)?;
+        Ok(Some(files))
     }
 
     fn leg_ports(&self) -> Result<Option<RangeInclusive<u16>>, Error> {

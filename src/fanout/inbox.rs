@@ -32,6 +32,11 @@ impl Inbox {
         self.ready.notified().await;
     }
 
+    /// There is something else to do than batches.
+    pub(super) fn wake(&self) {
+        self.ready.notify_one();
+    }
+
     /// Swaps what waits for the empty `other`.
     pub(super) fn take(&self, other: &mut VecDeque<(StreamKey, Arc<FrameBatch>)>) {
         std::mem::swap(

@@ -4,13 +4,22 @@
 //! ([`send`]): for each viewer seal, then one system call for about 16 viewers. A datagram comes in through
 //! [`inbound`], which finds its viewer, on this shard or another. Sessions steer by [`Fanout`].
 
+mod catchup;
+mod commands;
 mod inbound;
 mod inbox;
+mod joining;
 mod lanes;
+mod mend;
+#[cfg(test)]
+mod mend_tests;
+mod outlet;
 mod publishers;
+mod repairs;
 mod send;
 mod shard;
 mod tasks;
+mod thinning;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -22,6 +31,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::net::{Demux, Path, Route, bind_group};
+use crate::peer::ice::credentials::Credentials;
 use crate::peer::srtp::Keys;
 use crate::peer::{PublisherSetup, ViewerSetup};
 use crate::runtime;
@@ -61,6 +71,8 @@ pub struct ViewerNumbers {
     pub loss_percent: Option<f64>,
     /// Round-trip time of its last receiver report.
     pub rtt: Option<Duration>,
+    /// The bandwidth it estimates.
+    pub remb_bps: Option<u64>,
     /// Where media goes.
     pub remote: Option<SocketAddr>,
 }
@@ -69,8 +81,6 @@ pub struct ViewerNumbers {
 pub struct NewViewer {
     /// The peer.
     pub setup: ViewerSetup,
-    /// Our ufrag, by which its first check is found.
-    pub ufrag: String,
     /// What it plays.
     pub stream: Arc<Stream>,
     /// The session's queue. A full one loses DTLS datagrams, which DTLS repairs.
@@ -83,8 +93,6 @@ pub struct NewViewer {
 pub struct NewPublisher {
     /// The peer.
     pub setup: PublisherSetup,
-    /// Our ufrag, by which its first check is found.
-    pub ufrag: String,
     /// Where its packets go.
     pub point: Arc<IngestPoint>,
     /// The session's queue.
@@ -101,9 +109,14 @@ enum Command {
     Keyframe(u64),
     Transmit(u64, Option<Path>, Vec<u8>),
     Connect(u64, Box<Keys>, Path),
+    RestartIce(u64, Credentials, oneshot::Sender<()>),
     Remove(u64, Vec<Vec<u8>>, oneshot::Sender<()>),
-    Datagram(u64, Path, Vec<u8>),
+    /// Key, path, bytes, and whether these raise what the address may get.
+    Datagram(u64, Path, Vec<u8>, bool),
     Spawn(Task),
+    /// A test does this within the shard.
+    #[cfg(test)]
+    Test(Box<dyn FnOnce(&mut shard::Shard) + Send>),
     Stop,
 }
 
@@ -189,7 +202,7 @@ impl Fanout {
     /// Adds a viewer; from now on its checks are answered.
     pub fn add(&self, viewer: NewViewer) -> ViewerHandle {
         let key = self.inner.next_key.fetch_add(1, Ordering::Relaxed);
-        let ufrag = viewer.ufrag.clone();
+        let ufrag = viewer.setup.credentials.ufrag.clone();
         self.enter(key, key, &ufrag, Command::Add(key, Box::new(viewer)))
     }
 
@@ -198,7 +211,7 @@ impl Fanout {
     pub fn add_publisher(&self, publisher: NewPublisher) -> ViewerHandle {
         let key = self.inner.next_key.fetch_add(1, Ordering::Relaxed);
         let spread = publisher.point.stream().key().0;
-        let ufrag = publisher.ufrag.clone();
+        let ufrag = publisher.setup.credentials.ufrag.clone();
         let add = Command::AddPublisher(key, Box::new(publisher));
         self.enter(key, spread, &ufrag, add)
     }
@@ -262,7 +275,7 @@ pub struct ViewerHandle {
 }
 
 impl ViewerHandle {
-    /// A DTLS datagram to send, to `path` or wherever it was checked last.
+    /// A DTLS datagram to send, to `path` or as [`crate::peer::Viewer::transmit`] says.
     pub fn transmit(&self, path: Option<Path>, datagram: Vec<u8>) {
         self.tell(Command::Transmit(self.route.key, path, datagram));
     }
@@ -270,6 +283,17 @@ impl ViewerHandle {
     /// The hand-shake ended with a datagram from `path`: media flows.
     pub fn connect(&self, keys: Keys, path: Path) {
         self.tell(Command::Connect(self.route.key, Box::new(keys), path));
+    }
+
+    /// An ICE restart: checks under these credentials are the viewer's as well (RFC 8445 §9). Resolves when they are
+    /// answered.
+    pub fn restart_ice(&self, credentials: Credentials) -> impl Future<Output = ()> + use<> {
+        let (done, restarted) = oneshot::channel();
+        self.tell(Command::RestartIce(self.route.key, credentials, done));
+        async {
+            // A shard that has ended holds no viewer any more.
+            let _ = restarted.await;
+        }
     }
 
     /// A key frame is wanted of the publisher.

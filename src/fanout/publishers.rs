@@ -2,7 +2,6 @@
 //! feedback goes out by time.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use super::shard::Shard;
 use super::{NewPublisher, ViewerEvent, ViewerNumbers};
 use crate::net::Route;
 use crate::peer::{Notice, Outbox, Publisher};
+use crate::runtime::guarded;
 use crate::stream::IngestPoint;
 
 /// Between two updates of a publisher's numbers.
@@ -29,7 +29,6 @@ pub(super) struct Publishers {
 
 struct Entry {
     publisher: Publisher,
-    ufrag: String,
     point: Arc<IngestPoint>,
     events: mpsc::Sender<ViewerEvent>,
     numbers: Arc<Mutex<ViewerNumbers>>,
@@ -48,6 +47,17 @@ impl Publishers {
         let due = entries.flat_map(|it| [it.publisher.next_timeout(), it.point.next_timeout()]);
         self.armed = due.flatten().min();
         self.armed
+    }
+}
+
+impl Publishers {
+    /// After a panic: what was half done is forgotten, and the publisher at whose turn it came, if any, ends.
+    pub(super) fn mend(&mut self, serving: Option<u64>) {
+        self.outbox = Outbox::default();
+        if let Some(entry) = serving.and_then(|key| self.by_key.get(&key)) {
+            let end = ViewerEvent::Refused("internal error".to_owned());
+            let _ = entry.events.try_send(end);
+        }
     }
 }
 
@@ -72,7 +82,6 @@ impl Shard {
     pub(super) fn add_publisher(&mut self, key: u64, new: NewPublisher, now: Instant) {
         let entry = Entry {
             publisher: Publisher::new(new.setup, self.counters.clone(), now),
-            ufrag: new.ufrag,
             point: new.point,
             events: new.events,
             numbers: new.numbers,
@@ -95,7 +104,9 @@ impl Shard {
         });
         if let Some(entry) = self.publishers.by_key.remove(&key) {
             entry.publish_numbers();
-            self.demux.remove_ufrag(&entry.ufrag);
+            for ufrag in entry.publisher.ufrags() {
+                self.demux.remove_ufrag(ufrag);
+            }
             let route = self.route(key);
             for path in entry.publisher.paths() {
                 self.demux.remove_address(path.socket, path.remote, route);
@@ -116,7 +127,9 @@ impl Shard {
             return;
         };
         let events = &entry.events;
-        if catch_unwind(AssertUnwindSafe(|| call(&mut entry.publisher, outbox))).is_err() {
+        self.serving = Some(key);
+        if guarded(|| call(&mut entry.publisher, outbox)).is_none() {
+            self.counters.panics.inc();
             let _ = events.try_send(ViewerEvent::Refused("internal error".to_owned()));
         }
         let now = Instant::now();
@@ -126,6 +139,12 @@ impl Shard {
         outbox.published.clear();
         for path in outbox.learnt.drain(..) {
             self.demux.add_address(path.socket, path.remote, route);
+        }
+        for path in outbox.proven.drain(..) {
+            self.demux.prove_address(path.socket, path.remote, route);
+        }
+        for ufrag in outbox.retired.drain(..) {
+            self.demux.remove_ufrag(&ufrag);
         }
         for path in outbox.forgotten.drain(..) {
             self.demux.remove_address(path.socket, path.remote, route);

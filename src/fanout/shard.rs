@@ -1,20 +1,25 @@
 //! What one shard holds: its viewers, which stream each plays, and what is done for them on a command or a tick.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use slab::Slab;
 use tokio::sync::mpsc;
 
+use super::catchup::Start;
 use super::inbox::Inbox;
+use super::joining::Joining;
 use super::lanes::Lanes;
+use super::outlet::Outlet;
 use super::publishers::Publishers;
-use super::send::Outlet;
+use super::repairs::Repairs;
+use super::thinning::Thinning;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route};
+use crate::peer::ice::credentials::Credentials;
 use crate::peer::{Notice, Outbox, Viewer};
+use crate::runtime::guarded;
 use crate::stats::Counters;
 use crate::stream::{FrameBatch, Sink, Stream, StreamKey};
 
@@ -36,8 +41,11 @@ pub(super) struct Plan {
 pub(super) struct Entry {
     pub(super) viewer: Viewer,
     pub(super) key: u64,
-    ufrag: String,
-    stream: StreamKey,
+    pub(super) stream: StreamKey,
+    pub(super) start: Start,
+    pub(super) thinning: Thinning,
+    /// Packets that wait to be sent to it again.
+    pub(super) repairs: usize,
     events: mpsc::Sender<ViewerEvent>,
     numbers: Arc<std::sync::Mutex<ViewerNumbers>>,
     /// Per medium: it gets the rest of the frame being sent.
@@ -47,6 +55,10 @@ pub(super) struct Entry {
     pub(super) frames_dropped: u64,
     next_report: Instant,
     told_silent: bool,
+    /// Panics while it was served.
+    pub(super) panics: u8,
+    /// Its session is yet to be told that it ends.
+    pub(super) broken: bool,
 }
 
 /// A stream that somebody here plays.
@@ -66,13 +78,17 @@ pub(super) struct Shard {
     pub(super) counters: Arc<Counters>,
     pub(super) publishers: Publishers,
     pub(super) viewers: Slab<Entry>,
-    by_key: HashMap<u64, usize>,
+    pub(super) by_key: HashMap<u64, usize>,
     pub(super) streams: HashMap<StreamKey, Playing>,
     pub(super) inbox: Arc<Inbox>,
     taken: VecDeque<(StreamKey, Arc<FrameBatch>)>,
     pub(super) lanes: Lanes,
+    pub(super) joining: Joining,
+    pub(super) repairs: Repairs,
     pub(super) outlet: Outlet,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
+    /// Whose turn it is: who is to blame for a panic.
+    pub(super) serving: Option<u64>,
 }
 
 impl Shard {
@@ -92,8 +108,11 @@ impl Shard {
             streams: HashMap::new(),
             taken: VecDeque::new(),
             lanes: Lanes::default(),
+            joining: Joining::default(),
+            repairs: Repairs::default(),
             outlet: Outlet::default(),
             outbox: Outbox::default(),
+            serving: None,
         }
     }
 
@@ -102,8 +121,10 @@ impl Shard {
         let index = self.viewers.insert(Entry {
             viewer: Viewer::new(new.setup, self.gso, self.counters.clone(), now),
             key,
-            ufrag: new.ufrag,
             stream: stream_key,
+            start: Start::default(),
+            thinning: Thinning::default(),
+            repairs: 0,
             events: new.events,
             numbers: new.numbers,
             in_frame: [false; 2],
@@ -112,6 +133,8 @@ impl Shard {
             frames_dropped: 0,
             next_report: now,
             told_silent: false,
+            panics: 0,
+            broken: false,
         });
         self.by_key.insert(key, index);
         let inbox: Arc<dyn Sink> = self.inbox.clone();
@@ -130,6 +153,7 @@ impl Shard {
         let Some(index) = self.by_key.remove(&key) else {
             return;
         };
+        self.joining.remove(key);
         let viewer = &mut self.viewers[index].viewer;
         viewer.goodbye(&mut self.outbox);
         for datagram in last_words {
@@ -138,7 +162,9 @@ impl Shard {
         self.work_off(index);
         self.publish(index);
         let entry = self.viewers.remove(index);
-        self.demux.remove_ufrag(&entry.ufrag);
+        for ufrag in entry.viewer.ufrags() {
+            self.demux.remove_ufrag(ufrag);
+        }
         let route = Route {
             shard: self.index,
             key,
@@ -165,12 +191,29 @@ impl Shard {
         };
         let entry = &mut self.viewers[index];
         let outbox = &mut self.outbox;
-        if catch_unwind(AssertUnwindSafe(|| call(&mut entry.viewer, outbox))).is_err() {
-            let _ = entry
-                .events
-                .try_send(ViewerEvent::Refused("internal error".to_owned()));
+        self.serving = Some(key);
+        if guarded(|| call(&mut entry.viewer, outbox)).is_none() {
+            entry.broken = true;
+            self.counters.panics.inc();
         }
         self.work_off(index);
+    }
+
+    /// A peer's checks may be signed with these credentials, too.
+    pub(super) fn restart_ice(&mut self, key: u64, credentials: Credentials) {
+        let publishes = self.publishers.has(key);
+        if publishes || self.by_key.contains_key(&key) {
+            let shard = self.index;
+            self.demux
+                .add_ufrag(&credentials.ufrag, Route { shard, key });
+            if publishes {
+                self.with_publisher(key, |publisher, out| {
+                    publisher.restart_ice(credentials, out)
+                });
+            } else {
+                self.with_viewer(key, |viewer, out| viewer.restart_ice(credentials, out));
+            }
+        }
     }
 
     /// A viewer is connected: it needs a key frame.
@@ -200,27 +243,34 @@ impl Shard {
         for path in self.outbox.learnt.drain(..) {
             self.demux.add_address(path.socket, path.remote, route);
         }
+        for path in self.outbox.proven.drain(..) {
+            self.demux.prove_address(path.socket, path.remote, route);
+        }
         for path in self.outbox.forgotten.drain(..) {
             self.demux.remove_address(path.socket, path.remote, route);
+        }
+        for ufrag in self.outbox.retired.drain(..) {
+            self.demux.remove_ufrag(&ufrag);
         }
         for (path, bytes) in self.outbox.send.drain(..) {
             self.outlet.send_now(&self.sockets, &path, &bytes);
         }
-        for notice in self.outbox.notices.drain(..) {
+        for notice in std::mem::take(&mut self.outbox.notices) {
             let event = match notice {
                 Notice::Checked(path) => ViewerEvent::Checked(path),
                 Notice::Dtls(path, datagram) => ViewerEvent::Dtls(path, datagram),
                 Notice::Left => ViewerEvent::Left,
                 Notice::KeyframeWanted => {
-                    if let Some(playing) = self.streams.get(&entry.stream) {
-                        playing.stream.want_keyframe(Instant::now());
-                    }
+                    self.keyframe_wanted(index, Instant::now());
                     continue;
                 }
-                Notice::Missing(..) => continue,
+                Notice::Missing(media, missing) => {
+                    self.missing(index, media, &missing);
+                    continue;
+                }
             };
             let dtls = matches!(event, ViewerEvent::Dtls(..));
-            if entry.events.try_send(event).is_err() && dtls {
+            if self.viewers[index].events.try_send(event).is_err() && dtls {
                 self.counters.dtls_dropped.inc();
             }
         }
@@ -255,8 +305,13 @@ impl Shard {
         for index in due {
             self.report(index, now, wall);
             self.publish(index);
+            self.judge_link(index, now);
         }
         for (_, entry) in &mut self.viewers {
+            if entry.broken {
+                let end = ViewerEvent::Refused("internal error".to_owned());
+                entry.broken = entry.events.try_send(end).is_err();
+            }
             let silent_for = now.saturating_duration_since(entry.viewer.heard());
             if silent_for >= self.idle_timeout && !entry.told_silent {
                 entry.told_silent = entry
@@ -270,6 +325,7 @@ impl Shard {
     /// Sends a viewer's sender reports now.
     pub(super) fn report(&mut self, index: usize, now: Instant, wall: SystemTime) {
         let entry = &mut self.viewers[index];
+        self.serving = Some(entry.key);
         entry.next_report = now + REPORT_INTERVAL;
         let Some(playing) = self.streams.get(&entry.stream) else {
             return;
@@ -291,6 +347,7 @@ impl Shard {
             frames_dropped: entry.frames_dropped,
             loss_percent: feedback.loss_percent(),
             rtt: feedback.rtt(),
+            remb_bps: feedback.remb_bps(),
             remote: entry
                 .viewer
                 .media_path()

@@ -24,6 +24,8 @@ const RECEIVE_COUNT: usize = 32;
 const DATAGRAM_MAX: usize = 2048;
 /// Rounds sent before sockets and commands get their turn.
 const ROUNDS_PER_TURN: usize = 16;
+/// A panic that comes again at once must not take the whole core.
+const AFTER_PANIC: Duration = Duration::from_millis(10);
 
 type Shared = Rc<RefCell<Shard>>;
 
@@ -61,64 +63,11 @@ async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) -> io
 
 async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver<Command>) {
     while let Some(command) = commands.recv().await {
-        let mut shard = shard.borrow_mut();
-        let now = Instant::now();
-        match command {
-            Command::Add(key, viewer) => shard.add(key, *viewer, now),
-            Command::AddPublisher(key, publisher) => shard.add_publisher(key, *publisher, now),
-            Command::Keyframe(key) => {
-                shard.with_publisher(key, |publisher, _| publisher.want_keyframe(now));
-            }
-            Command::Transmit(key, path, bytes) if shard.publishers.has(key) => {
-                shard.with_publisher(key, |publisher, out| publisher.transmit(path, bytes, out));
-            }
-            Command::Transmit(key, path, bytes) => {
-                shard.with_viewer(key, |viewer, out| viewer.transmit(path, bytes, out));
-            }
-            Command::Connect(key, keys, path) if shard.publishers.has(key) => {
-                let mut refused = None;
-                shard.with_publisher(key, |publisher, out| {
-                    refused = publisher.connect(&keys, path, now, out).err();
-                });
-                if let Some(error) = refused {
-                    shard.refuse_publisher(key, &error.to_string());
-                }
-            }
-            Command::Connect(key, keys, path) => {
-                let mut refused = None;
-                shard.with_viewer(key, |viewer, out| {
-                    refused = viewer.connect(&keys, path, now, out).err()
-                });
-                match refused {
-                    Some(error) => shard.refuse(key, error.to_string()),
-                    None => shard.begins(key, now),
-                }
-            }
-            Command::Remove(key, mut last_words, done) => {
-                if !shard.remove_publisher(key, &mut last_words) {
-                    shard.remove(key, last_words);
-                }
-                // Nobody waits any more: fine.
-                let _ = done.send(());
-            }
-            Command::Datagram(key, path, bytes) => {
-                shard.peers[index].taken();
-                let wall = SystemTime::now();
-                if shard.publishers.has(key) {
-                    shard.with_publisher(key, |publisher, out| {
-                        publisher.datagram(path, &bytes, now, out);
-                    });
-                } else {
-                    shard.with_viewer(key, |viewer, out| {
-                        viewer.datagram(path, &bytes, now, wall, out)
-                    });
-                }
-            }
-            Command::Spawn(make) => {
-                tokio::task::spawn_local(make());
-            }
-            Command::Stop => return,
+        if matches!(command, Command::Stop) {
+            return;
         }
+        let mut shard = shard.borrow_mut();
+        shard.guard(|shard| shard.command(command, index, Instant::now()));
     }
 }
 
@@ -137,7 +86,7 @@ async fn receive(shard: Shared, number: u8, socket: Arc<UdpSocket>) {
             let mut shard = shard.borrow_mut();
             for index in 0..count {
                 if let Some(datagram) = batch.datagram(index) {
-                    shard.received(number, &datagram, now, wall);
+                    shard.guard(|shard| shard.received(number, &datagram, now, wall));
                 } else {
                     shard.counters.datagrams_unknown.inc();
                 }
@@ -153,14 +102,15 @@ async fn media(shard: Shared) {
         let next_due = {
             let mut shard = shard.borrow_mut();
             let now = Instant::now();
-            shard.take_batches(now);
+            shard.guard(|shard| shard.take_batches(now));
             for _ in 0..ROUNDS_PER_TURN {
                 let Some(round) = shard.lanes.next(Instant::now()) else {
                     break;
                 };
-                shard.send_round(&round, now);
+                shard.guard(|shard| shard.send_round(&round, now));
             }
-            shard.lanes.next_due()
+            let after = shard.guard(|shard| shard.after_live(Instant::now()));
+            after.unwrap_or_else(|| Some(Instant::now() + AFTER_PANIC))
         };
         match next_due {
             Some(due) if due <= Instant::now() => yield_now().await,
@@ -175,12 +125,29 @@ async fn media(shard: Shared) {
     }
 }
 
+impl Shard {
+    /// What has to wait for live frames: repairs, then viewers that catch up. Gives the time of what comes next.
+    fn after_live(&mut self, now: Instant) -> Option<Instant> {
+        let live_due = self.lanes.next_due();
+        if live_due.is_some_and(|due| due <= now) {
+            return live_due;
+        }
+        self.repair_some(now);
+        self.catch_up_some(now, SystemTime::now());
+        if !self.repairs.is_empty() {
+            return Some(now);
+        }
+        live_due.into_iter().chain(self.joining.next_due()).min()
+    }
+}
+
 async fn clock(shard: Shared) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        shard.borrow_mut().tick(Instant::now(), SystemTime::now());
+        let mut shard = shard.borrow_mut();
+        shard.guard(|shard| shard.tick(Instant::now(), SystemTime::now()));
     }
 }
 
@@ -198,6 +165,12 @@ async fn publishers(shard: Shared) {
             }
             None => changed.notified().await,
         }
-        shard.borrow_mut().publishers_due(Instant::now());
+        let done = {
+            let mut shard = shard.borrow_mut();
+            shard.guard(|shard| shard.publishers_due(Instant::now()))
+        };
+        if done.is_none() {
+            tokio::time::sleep(AFTER_PANIC).await;
+        }
     }
 }

@@ -144,7 +144,7 @@ pub struct corertc_auth_request {
     pub user_agent_len: usize,
 }
 
-/// May this client in? Asked on a POST, on blocking threads, several at once; may take up to
+/// May this client in? Asked on a POST, and with an empty stream id before the list of streams and the metrics; on blocking threads, several at once; may take up to
 /// CORERTC_OPT_AUTH_TIMEOUT_MS, a later answer counts as 503. Returns 0 or 200 to let in, else the HTTP status of the
 /// refusal (401, 403, 404, 429, ...). Every call is allowed from it but close (CORERTC_E_STATE).
 pub type corertc_auth_fn = Option<

@@ -1,4 +1,4 @@
-//! `corertc_input_…`: the ingest side of a process. Arguments are checked; the feature is not in this build yet.
+//! `corertc_input_…`: the ingest side of a process: its start and stop, key frames, interrupts.
 
 use std::ffi::c_char;
 
@@ -9,6 +9,7 @@ use super::legs::Legs;
 use super::process::{self, corertc_process_config};
 use super::subsystem::corertc_subsystem;
 use crate::error::Error;
+use crate::subsystem::Subsystem;
 
 /// A process that reads a publisher starts: reserves its input leg, as corertc_process_start does for the output.
 /// Errors: as there.
@@ -30,14 +31,12 @@ pub unsafe extern "C" fn corertc_input_start(
         let out = Legs::new((legs, legs_cap, legs_len), (argv, argv_cap, argv_len))?;
         let subsystem = handle(subsystem, "subsystem")?;
         let id = self::id(id, id_len)?;
-        process::settings(config)?;
+        let settings = process::settings(config)?;
         subsystem.callbacks.refuse_start(id, true)?;
         subsystem.callbacks.refuse_sealed()?;
-        if !subsystem.core.enabled() {
-            out.write(&[]);
-            return Ok(());
-        }
-        Err(not_yet())
+        out.require(subsystem.core.input_bounds(id, &settings))?;
+        out.write(&subsystem.core.input_start(id, &settings)?);
+        Ok(())
     })
 }
 
@@ -49,7 +48,7 @@ pub unsafe extern "C" fn corertc_input_stop(
     id: *const c_char,
     id_len: usize,
 ) -> corertc_status {
-    refused(subsystem, id, id_len)
+    with(subsystem, id, id_len, Subsystem::input_stop)
 }
 
 /// Asks the publisher for a key frame.
@@ -60,7 +59,7 @@ pub unsafe extern "C" fn corertc_input_request_keyframe(
     id: *const c_char,
     id_len: usize,
 ) -> corertc_status {
-    refused(subsystem, id, id_len)
+    with(subsystem, id, id_len, Subsystem::input_request_keyframe)
 }
 
 /// Ends FFmpeg's current reading cleanly; ingest, ports and publisher stay.
@@ -71,18 +70,17 @@ pub unsafe extern "C" fn corertc_input_interrupt(
     id: *const c_char,
     id_len: usize,
 ) -> corertc_status {
-    refused(subsystem, id, id_len)
+    with(subsystem, id, id_len, Subsystem::input_interrupt)
 }
 
-fn refused(subsystem: *mut corertc_subsystem, id: *const c_char, id_len: usize) -> corertc_status {
+fn with(
+    subsystem: *mut corertc_subsystem,
+    id: *const c_char,
+    id_len: usize,
+    call: impl FnOnce(&Subsystem, &str) -> Result<(), Error>,
+) -> corertc_status {
     status(std::ptr::null_mut(), || {
         let subsystem = handle(subsystem, "subsystem")?;
-        self::id(id, id_len)?;
-        subsystem.callbacks.refuse_sealed()?;
-        Err(not_yet())
+        call(&subsystem.core, self::id(id, id_len)?)
     })
-}
-
-fn not_yet() -> Error {
-    Error::Unsupported("ingest (whip) is not in this build".to_owned())
 }

@@ -25,5 +25,5 @@ pub mod library;
 pub mod observe;
 mod output;
 pub mod process;
-mod request;
+pub mod request;
 pub mod subsystem;

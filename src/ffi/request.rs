@@ -23,8 +23,8 @@ const NOT_IN_URI: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Invalid names the argument.
-pub(super) fn parse(
+/// The request of these pieces; the error `Invalid` names the argument at fault.
+pub fn parse(
     method: &str,
     target: &str,
     headers: &str,

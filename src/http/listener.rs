@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::http::{Request, Response, StatusCode};
 use bytes::Bytes;
@@ -20,9 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
-use super::{HttpError, MetricsText, answer, count, tls};
+use super::tls::Tls;
+use super::{HttpError, MetricsText, answer, count};
 use crate::signal::problem::problem;
 use crate::signal::{Signal, cors, whep};
 
@@ -51,7 +51,10 @@ impl Listener {
         runtime: &Handle,
     ) -> Result<Self, HttpError> {
         let tls = match &signal.settings.tls {
-            Some((certificate, key)) => Some(tls::acceptor(certificate, key)?),
+            Some(files) => {
+                let counters = signal.counters.clone();
+                Some(Arc::new(Tls::load(files, counters, Instant::now())?))
+            }
             None => None,
         };
         let named = |error: io::Error| HttpError::Io(format!("{addr}: {error}"));
@@ -127,7 +130,7 @@ async fn stop(stopped: &mut watch::Receiver<bool>) {
 struct Server {
     signal: Signal,
     metrics: MetricsText,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Tls>>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -174,6 +177,7 @@ impl Server {
         let Some(tls) = self.tls.clone() else {
             return self.serve(stream, peer).await;
         };
+        let tls = tls.acceptor(Instant::now());
         let limit = self.signal.settings.http_timeout;
         tokio::select! {
             _ = stop(&mut stopped) => {}

@@ -14,7 +14,7 @@ use ::http::{HeaderValue, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 
 use crate::signal::problem::{method_not_allowed, plain, with};
-use crate::signal::{self, Signal};
+use crate::signal::{self, Signal, auth};
 use crate::stats::Counters;
 
 pub use listener::Listener;
@@ -44,12 +44,13 @@ pub async fn answer(
     request: Request<Bytes>,
     remote_addr: String,
 ) -> Response<Bytes> {
-    let response = match read_only(signal, metrics, &request) {
+    let request = signal::Request {
+        http: request,
+        remote_addr,
+    };
+    let response = match read_only(signal, metrics, &request).await {
         Some(response) => response,
-        None => {
-            let http = request;
-            signal.handle(signal::Request { http, remote_addr }).await
-        }
+        None => signal.handle(request).await,
     };
     count(&signal.counters, response.status());
     response
@@ -66,38 +67,41 @@ fn count(counters: &Counters, status: StatusCode) {
 }
 
 /// Pages, metrics and health; None where the path is `signal`'s, its 404 included.
-fn read_only(
+async fn read_only(
     signal: &Signal,
     metrics: &MetricsText,
-    request: &Request<Bytes>,
+    request: &signal::Request,
 ) -> Option<Response<Bytes>> {
     let settings = &signal.settings;
     if !settings.enable {
         return None;
     }
-    let path = request.uri().path();
+    let path = request.http.uri().path();
     let path = path.strip_prefix(settings.path_prefix.as_str())?;
     let response = match path {
         "/healthz" => text("text/plain; charset=utf-8", "ok\n".to_owned()),
-        "/metrics" => {
-            let body = metrics();
-            // OpenMetrics ends so; it has a media type of its own.
-            let kind = match body.ends_with("# EOF\n") {
-                true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                false => "text/plain; version=0.0.4; charset=utf-8",
-            };
-            text(kind, body)
-        }
+        "/metrics" => match auth::gate(signal, request).await {
+            Err(refusal) => *refusal,
+            Ok(()) => {
+                let body = metrics();
+                // OpenMetrics ends so; it has a media type of its own.
+                let kind = match body.ends_with("# EOF\n") {
+                    true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                    false => "text/plain; version=0.0.4; charset=utf-8",
+                };
+                text(kind, body)
+            }
+        },
         // Relative links of the list need the slash.
         "" if settings.pages => {
             let last = settings.path_prefix.rsplit('/').next().unwrap_or("");
             let response = plain(StatusCode::PERMANENT_REDIRECT, Bytes::new());
             with(response, LOCATION, &format!("{last}/"))
         }
-        _ if settings.pages => pages::page(signal, path, request)?,
+        _ if settings.pages => pages::page(signal, path, request).await?,
         _ => return None,
     };
-    Some(match *request.method() {
+    Some(match *request.http.method() {
         Method::GET => response,
         Method::HEAD => without_body(response),
         _ => method_not_allowed(READ_METHODS),

@@ -1,8 +1,14 @@
-//! FFmpeg's side: ports, arguments, and the receiver that feeds a stream. RTP comes in here and goes to `stream`.
+//! FFmpeg's side: ports, arguments, the receiver that feeds a stream, and what FFmpeg reads an ingest from (over UDP, or
+//! from an RTSP server). RTP comes in here and goes to `stream`, or comes from there.
 
 pub mod args;
+mod base64;
+pub mod four;
+pub mod input;
 pub mod ports;
 pub mod receive;
+pub mod rtsp;
+pub mod send;
 
 #[cfg(test)]
 mod ffmpeg_tests;

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+
+use super::four::Held;
 
 /// Tries for an adjacent pair among the OS's own ports, as in the Go original.
 const OS_TRIES: usize = 10;
@@ -31,6 +33,9 @@ pub enum PortsError {
     /// The OS's range gave none in ten tries.
     #[error("no free pair of UDP ports (even, odd) on 127.0.0.1 in {OS_TRIES} tries")]
     NoneFound,
+    /// No four consecutive ports for an input.
+    #[error("no four consecutive free UDP ports on 127.0.0.1 for an input{0}")]
+    NoFour(String),
     /// The OS refused for another reason than a port that is taken.
     #[error("can't open a UDP socket on 127.0.0.1: {0}")]
     Io(#[from] io::Error),
@@ -47,16 +52,17 @@ pub struct Pair {
     pub port: u16,
 }
 
-/// Gives out pairs.
-#[derive(Debug)]
+/// Gives out pairs. Cloning shares it.
+#[derive(Debug, Clone)]
 pub struct Ports {
-    range: Option<Range>,
+    pub(super) range: Option<Arc<Range>>,
+    pub(super) held: Arc<Held>,
 }
 
 #[derive(Debug)]
-struct Range {
-    min: u16,
-    max: u16,
+pub(super) struct Range {
+    pub(super) min: u16,
+    pub(super) max: u16,
     /// Even ports not given out, the one longest unused first.
     free: Mutex<VecDeque<u16>>,
 }
@@ -66,7 +72,8 @@ impl Ports {
     #[must_use]
     pub fn new(range: Option<RangeInclusive<u16>>) -> Self {
         Self {
-            range: range.map(Range::new),
+            range: range.map(|range| Arc::new(Range::new(range))),
+            held: Arc::default(),
         }
     }
 
@@ -74,7 +81,7 @@ impl Ports {
     pub fn allocate(&self) -> Result<Pair, PortsError> {
         match &self.range {
             Some(range) => range.allocate(),
-            None => allocate_anywhere(),
+            None => allocate_anywhere(&self.held),
         }
     }
 
@@ -131,12 +138,12 @@ impl Range {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<u16>> {
+    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<u16>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn allocate_anywhere() -> Result<Pair, PortsError> {
+fn allocate_anywhere(held: &Held) -> Result<Pair, PortsError> {
     // Kept until the end: the OS must not offer the same port again.
     let mut losers = Vec::new();
     for _ in 0..OS_TRIES {
@@ -144,6 +151,11 @@ fn allocate_anywhere() -> Result<Pair, PortsError> {
         let port = socket.local_addr()?.port();
         let even = port & !1;
         let other = if port == even { even + 1 } else { even };
+        if held.contains(port) {
+            // An input's, whose FFmpeg has still to bind it.
+            losers.push(socket);
+            continue;
+        }
         if let Some(neighbour) = bind(other)? {
             let (video, audio) = if port == even {
                 (socket, neighbour)
@@ -170,7 +182,7 @@ fn bind_pair(port: u16) -> io::Result<Option<Pair>> {
 }
 
 /// A non-blocking, close-on-exec socket on 127.0.0.1 (socket2 sets CLOEXEC); None where the port is taken or not ours to take.
-fn bind(port: u16) -> io::Result<Option<UdpSocket>> {
+pub(super) fn bind(port: u16) -> io::Result<Option<UdpSocket>> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     // The kernel cuts this to net.core.rmem_max: less room, not a failure.

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use crate::net::{ReceiveBatch, leg_receive_options};
 use crate::rtp::Media;
+use crate::runtime::guarded;
 use crate::stats::Counters;
 use crate::stream::{Expectation, Ingest};
 
@@ -25,6 +26,9 @@ const BATCH_LEN: usize = 64;
 
 /// Longer than PKT_SIZE can be: a longer datagram is no FFmpeg's of ours.
 const DATAGRAM_MAX: usize = 2048;
+
+/// A timer that panics is not asked again before so long.
+const AFTER_PANIC: Duration = Duration::from_millis(100);
 
 /// What a receiver feeds: [`Ingest`], or a counter in tests.
 pub trait Feed: Send + 'static {
@@ -124,6 +128,7 @@ impl<F: Feed> Task<F> {
         let mut reader = Reader {
             feed: self.feed,
             counters: self.counters,
+            asleep_until: None,
         };
         let (mut video, mut audio) = match (register(self.pair.video), register(self.pair.audio)) {
             (Ok(video), Ok(audio)) => (video, audio),
@@ -137,13 +142,13 @@ impl<F: Feed> Task<F> {
         tokio::pin!(sleep);
         let mut armed = None;
         loop {
-            arm(sleep.as_mut(), &mut armed, reader.feed.next_timeout());
+            arm(sleep.as_mut(), &mut armed, reader.next_timeout());
             tokio::select! {
                 biased;
                 command = inbox.recv() => match command {
                     Some(Command::Expect(expectation, single_port)) => {
                         video_port = (!single_port).then_some(Media::Video);
-                        reader.feed.expect(expectation);
+                        reader.guard(|feed| feed.expect(expectation));
                         continue;
                     }
                     Some(Command::Stop) | None => break,
@@ -155,8 +160,9 @@ impl<F: Feed> Task<F> {
             let more_video = reader.drain(&mut video, video_port);
             let more_audio = reader.drain(&mut audio, Some(Media::Audio));
             let now = Instant::now();
-            if reader.feed.next_timeout().is_some_and(|at| at <= now) {
-                reader.feed.handle_timeout(now);
+            if reader.next_timeout().is_some_and(|at| at <= now) {
+                let done = reader.guard(|feed| feed.handle_timeout(now));
+                reader.asleep_until = done.is_none().then(|| now + AFTER_PANIC);
             }
             if more_video || more_audio {
                 // The shard's other tasks get their turn.
@@ -172,6 +178,8 @@ impl<F: Feed> Task<F> {
 struct Reader<F> {
     feed: F,
     counters: Arc<Counters>,
+    /// After a panic of its timer.
+    asleep_until: Option<Instant>,
 }
 
 /// One of the two sockets.
@@ -187,6 +195,21 @@ thread_local! {
 }
 
 impl<F: Feed> Reader<F> {
+    /// Calls the feed; None where it panicked. One bad packet must not end the leg.
+    fn guard<T>(&mut self, call: impl FnOnce(&mut F) -> T) -> Option<T> {
+        let done = guarded(|| call(&mut self.feed));
+        if done.is_none() {
+            self.counters.panics.inc();
+        }
+        done
+    }
+
+    fn next_timeout(&mut self) -> Option<Instant> {
+        let asleep_until = self.asleep_until;
+        let at = self.guard(|feed| feed.next_timeout()).flatten()?;
+        Some(asleep_until.map_or(at, |until| at.max(until)))
+    }
+
     /// Reads what is there, at most a batch; whether there may be more.
     fn drain(&mut self, port: &mut Port, media: Option<Media>) -> bool {
         BATCH.with_borrow_mut(|batch| {
@@ -221,7 +244,7 @@ impl<F: Feed> Reader<F> {
                 self.counters.leg_drops.add(more);
             }
             if datagram.remote.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) {
-                self.feed.datagram(media, datagram.bytes, now);
+                self.guard(|feed| feed.datagram(media, datagram.bytes, now));
             } else {
                 // Nobody but this machine's FFmpeg writes here; what is routed in from elsewhere is foreign.
                 self.counters.leg_drops.inc();

@@ -22,11 +22,15 @@ enum Seen {
 struct Fake {
     seen: Sender<Seen>,
     wanted: Option<Instant>,
+    /// Its timer does, the first time.
+    panics_once: bool,
 }
 
 impl Feed for Fake {
     fn datagram(&mut self, port: Option<Media>, datagram: &[u8], now: Instant) {
         self.wanted = Some(now + Duration::from_millis(1));
+        assert!(datagram != b"panic", "on purpose");
+        self.panics_once |= datagram == b"timer";
         let _ = self.seen.send(Seen::Datagram(port, datagram.to_vec()));
     }
 
@@ -36,6 +40,10 @@ impl Feed for Fake {
 
     fn handle_timeout(&mut self, now: Instant) {
         assert!(self.wanted.take().is_some_and(|at| at <= now));
+        if std::mem::take(&mut self.panics_once) {
+            self.wanted = Some(now);
+            panic!("on purpose");
+        }
         let _ = self.seen.send(Seen::Timeout);
     }
 
@@ -53,6 +61,11 @@ struct Rig {
 }
 
 fn rig(single_port: bool) -> Rig {
+    rig_after(single_port, |_| {})
+}
+
+/// `before` runs while nobody reads the ports yet.
+fn rig_after(single_port: bool, before: impl FnOnce(u16)) -> Rig {
     let pair = Ports::new(None).allocate().unwrap();
     let port = pair.port;
     let (sender, seen) = channel();
@@ -60,6 +73,7 @@ fn rig(single_port: bool) -> Rig {
     let feed = Fake {
         seen: sender,
         wanted: None,
+        panics_once: false,
     };
     let (receiver, task) = Receiver::new(pair, feed, single_port, counters.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -67,6 +81,7 @@ fn rig(single_port: bool) -> Rig {
         .enable_all()
         .build()
         .unwrap();
+    before(port);
     runtime.spawn(task.run());
     Rig {
         runtime,
@@ -167,6 +182,44 @@ fn a_sender_that_is_not_127_0_0_1_is_dropped_and_counted() {
 }
 
 #[test]
+fn what_the_kernel_dropped_is_counted() {
+    let sender = sender();
+    let rig = rig_after(false, |port| {
+        for _ in 0..4_000 {
+            sender.send_to(&[0; 1000], loopback(port)).unwrap();
+        }
+    });
+    let deadline = Instant::now() + PATIENCE;
+    while rig.counters.leg_overflow.value() == 0 {
+        // The count comes with the next datagram that is taken.
+        sender.send_to(b"on", loopback(rig.port)).unwrap();
+        rig.next_datagram();
+        assert!(Instant::now() < deadline);
+    }
+    assert_eq!(
+        rig.counters.leg_drops.value(),
+        rig.counters.leg_overflow.value()
+    );
+}
+
+#[test]
+fn a_panic_of_the_feed_costs_one_packet_and_not_the_leg() {
+    let rig = rig(false);
+    let sender = sender();
+    for datagram in [&b"panic"[..], b"one", b"timer", b"two"] {
+        sender.send_to(datagram, loopback(rig.port)).unwrap();
+    }
+    assert_eq!(rig.next_datagram().1, b"one");
+    assert_eq!(rig.next_datagram().1, b"timer");
+    // The timer panics once, and is asked again after a pause.
+    while rig.seen.recv_timeout(PATIENCE).unwrap() != Seen::Timeout {}
+    assert_eq!(rig.counters.panics.value(), 2);
+    sender.send_to(b"three", loopback(rig.port)).unwrap();
+    assert_eq!(rig.next_datagram().1, b"three");
+    assert!(rig.receiver.stop(Instant::now() + PATIENCE).is_some());
+}
+
+#[test]
 fn after_a_stop_the_feed_is_back_and_the_ports_are_free() {
     let rig = rig(false);
     for port in [rig.port, rig.port + 1] {
@@ -195,6 +248,7 @@ fn a_task_that_never_ran_frees_its_ports_before_a_stop_returns() {
     let feed = Fake {
         seen: channel().0,
         wanted: None,
+        panics_once: false,
     };
     let (receiver, task) = Receiver::new(pair, feed, false, Arc::default());
     let dropper = std::thread::spawn(move || drop(task));

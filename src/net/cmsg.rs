@@ -152,6 +152,7 @@ pub(super) fn read(header: &msghdr) -> Received {
         let mut cmsg = libc::CMSG_FIRSTHDR(header);
         while let Some(current) = cmsg.as_ref() {
             let data = libc::CMSG_DATA(cmsg);
+            #[allow(clippy::unnecessary_cast, reason = "u32 in musl's headers")]
             let len = (current.cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
             let bytes = std::slice::from_raw_parts(data, len);
             match (current.cmsg_level, current.cmsg_type) {

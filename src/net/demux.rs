@@ -44,15 +44,24 @@ impl Demux {
         read(&self.by_ufrag).get(ufrag).copied()
     }
 
-    /// What comes from `remote` on listen address `socket` belongs to `route` as well. The newest comes first; the
-    /// oldest of too many is forgotten.
+    /// What comes from `remote` on listen address `socket` may belong to `route` as well. The first route stays: a
+    /// check's source address can be forged, so whoever comes later pushes out the last one only.
     pub fn add_address(&self, socket: u8, remote: SocketAddr, route: Route) {
-        let mut by_address = write(&self.by_address);
-        let routes = by_address.entry((socket, remote)).or_default();
-        if routes.contains(&Some(route)) {
+        if self.by_address(socket, remote).contains(&Some(route)) {
             return;
         }
-        routes.rotate_right(1);
+        let mut by_address = write(&self.by_address);
+        let routes = by_address.entry((socket, remote)).or_default();
+        let free = routes.iter().position(Option::is_none);
+        routes[free.unwrap_or(ROUTES_PER_ADDRESS - 1)] = Some(route);
+    }
+
+    /// `route` has authenticated at `remote`: from now on it comes first.
+    pub fn prove_address(&self, socket: u8, remote: SocketAddr, route: Route) {
+        let mut by_address = write(&self.by_address);
+        let routes = by_address.entry((socket, remote)).or_default();
+        let before = routes.iter().position(|known| *known == Some(route));
+        routes[..=before.unwrap_or(ROUTES_PER_ADDRESS - 1)].rotate_right(1);
         routes[0] = Some(route);
     }
 
@@ -113,12 +122,34 @@ mod tests {
         demux.add_address(0, address, old);
         demux.add_address(0, address, new);
         demux.add_address(0, address, new);
+        assert_eq!(demux.by_address(0, address), [Some(old), Some(new)]);
+        demux.prove_address(0, address, new);
         assert_eq!(demux.by_address(0, address), [Some(new), Some(old)]);
         assert_eq!(demux.by_address(1, address), [None, None]);
         demux.remove_address(0, address, new);
         assert_eq!(demux.by_address(0, address), [Some(old), None]);
         demux.remove_address(0, address, old);
         assert!(demux.is_empty());
+    }
+
+    #[test]
+    fn claims_do_not_push_out_who_has_proven_to_be_there() {
+        let demux = Demux::default();
+        let address = "192.0.2.1:5000".parse().unwrap();
+        let route = |key| Route { shard: 0, key };
+        for key in 1..9 {
+            demux.add_address(0, address, route(key));
+        }
+        assert_eq!(
+            demux.by_address(0, address),
+            [Some(route(1)), Some(route(8))]
+        );
+        // Known or not, who proves itself is first.
+        for key in [8, 8, 3] {
+            demux.prove_address(0, address, route(key));
+            assert_eq!(demux.by_address(0, address)[0], Some(route(key)));
+        }
+        assert_eq!(demux.by_address(0, address)[1], Some(route(8)));
     }
 
     #[test]

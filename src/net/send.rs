@@ -5,9 +5,8 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::mem::zeroed;
+use std::mem::{MaybeUninit, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr;
 
 use libc::{iovec, mmsghdr};
 use socket2::SockAddr;
@@ -138,12 +137,9 @@ impl SendBatch {
         socket: BorrowedFd<'_>,
         scratch: &[u8],
     ) -> io::Result<usize> {
-        let mut parts: [iovec; MAX_MESSAGES] = [iovec {
-            iov_base: ptr::null_mut(),
-            iov_len: 0,
-        }; MAX_MESSAGES];
-        // SAFETY: mmsghdr is plain data; null pointers with zero lengths are valid.
-        let mut headers: [mmsghdr; MAX_MESSAGES] = unsafe { zeroed() };
+        // Only what is used is written: clearing them all costs more than filling one.
+        let mut parts = [const { MaybeUninit::<iovec>::uninit() }; MAX_MESSAGES];
+        let mut headers = [const { MaybeUninit::<mmsghdr>::uninit() }; MAX_MESSAGES];
         let mut count = 0;
         for (index, message) in self
             .messages
@@ -153,14 +149,15 @@ impl SendBatch {
             .take(MAX_MESSAGES)
         {
             let bytes = &scratch[message.start..message.start + message.len];
-            parts[count] = iovec {
+            let part = parts[count].write(iovec {
                 iov_base: bytes.as_ptr().cast_mut().cast(),
                 iov_len: bytes.len(),
-            };
-            let header = &mut headers[count].msg_hdr;
+            });
+            // SAFETY: mmsghdr is plain data; null pointers with zero lengths are valid.
+            let header = &mut headers[count].write(unsafe { zeroed() }).msg_hdr;
             header.msg_name = self.addresses[index].as_ptr().cast_mut().cast();
             header.msg_namelen = self.addresses[index].len();
-            header.msg_iov = &raw mut parts[count];
+            header.msg_iov = part;
             header.msg_iovlen = 1;
             let (control, used) = &mut self.controls[index];
             if *used > 0 {
@@ -170,14 +167,16 @@ impl SendBatch {
             count += 1;
         }
         if self.plain_calls {
-            return send_one(socket, &headers[0]).map(|()| 1);
+            // SAFETY: there is a message from `first` on, so the first header is written.
+            let header = unsafe { headers[0].assume_init_ref() };
+            return send_one(socket, header).map(|()| 1);
         }
-        // SAFETY: the first `count` headers point to addresses, control bytes and payload that live in `self`, in this
+        // SAFETY: the first `count` headers are written and point to addresses, control bytes and payload that live in `self`, in this
         // frame and in `scratch` through the call, with true lengths; the kernel only reads what they point to.
         let sent = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
-                headers.as_mut_ptr(),
+                headers.as_mut_ptr().cast(),
                 count as libc::c_uint,
                 (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
             )

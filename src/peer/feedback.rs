@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use crate::rtp::rtcp::{self, Item, RtcpError};
+use crate::rtp::rtcp::{self, Item, ReportBlock, RtcpError};
 
-/// Sequence numbers one RTCP packet may ask for again; more is no repair but a flood.
-const MISSING_MAX: usize = 256;
+/// Sequence numbers one RTCP packet may ask for again; more is no repair but a flood. Chromium asks for 1000 at most,
+/// the oldest first: what it needs most, a lost key frame, comes last.
+const MISSING_MAX: usize = 1024;
 
 /// The last reports of a viewer.
 #[derive(Debug, Default)]
 pub struct Feedback {
     /// Of 256, per track (video, audio).
     fraction_lost: [Option<u8>; 2],
+    /// The last about our video.
+    video_report: Option<ReportBlock>,
     rtt: Option<Duration>,
     remb_bps: Option<u64>,
     /// A full intra request repeated has the same number (RFC 5104 §4.3.1.1).
@@ -45,6 +48,9 @@ impl Feedback {
                 Item::ReportBlock(block) => {
                     if let Some(track) = track(block.ssrc) {
                         self.fraction_lost[track] = Some(block.fraction_lost);
+                        if track == 0 {
+                            self.video_report = Some(block);
+                        }
                         self.rtt = block.round_trip(now_ntp).or(self.rtt);
                     }
                 }
@@ -76,6 +82,12 @@ impl Feedback {
         Some(f64::from(*worst) * 100.0 / 256.0)
     }
 
+    /// The last report about our video.
+    #[must_use]
+    pub fn video_report(&self) -> Option<&ReportBlock> {
+        self.video_report.as_ref()
+    }
+
     /// Round-trip time of the last report that could tell (RFC 3550 §6.4.1).
     #[must_use]
     pub fn rtt(&self) -> Option<Duration> {
@@ -92,7 +104,6 @@ impl Feedback {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtp::rtcp::ReportBlock;
 
     const OURS: [Option<u32>; 2] = [Some(10), Some(20)];
 

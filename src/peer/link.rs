@@ -1,21 +1,19 @@
-//! What every peer has: the addresses it was seen at, STUN answered, DTLS passed on, SRTP keys. Viewer and publisher stand
-//! on it.
+//! What every peer has: the addresses it was seen at, DTLS passed on, SRTP keys. Viewer and publisher stand on it;
+//! connectivity checks have a file of their own ([`checks`](super::checks)).
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::ice::stun::{self, StunError};
+use super::held::Held;
+use super::ice::Kind;
+use super::ice::credentials::Credentials;
+use super::ice::generations::Generations;
 use super::outbox::{Notice, Outbox};
-use super::paths::Paths;
+use super::paths::{Learnt, Paths};
 use super::srtp::{Inbound, Keys, Outbound, SrtpError};
 use crate::net::Path;
 use crate::stats::Counters;
 
-/// DTLS datagrams that wait for the address to send more before it may get them.
-const HELD_MAX: usize = 8;
-/// Bytes of DTLS that one peer may get beyond what its addresses earned. A DTLS server that lost our first ClientHello says
-/// nothing more (FFmpeg, C032): the repetitions must leave.
-const GRANT: usize = 1200;
 /// Longest SRTCP packet read; longer ones are no feedback.
 const RTCP_MAX: usize = 1500;
 
@@ -29,117 +27,88 @@ pub(super) struct Link {
     pub(super) security: Option<Security>,
     pub(super) media_path: Option<Path>,
     pub(super) paths: Paths,
+    pub(super) generations: Generations,
+    pub(super) held: Held,
     /// When something of it authenticated last.
     pub(super) heard: Instant,
     pub(super) counters: Arc<Counters>,
-    pwd: String,
-    held: Vec<(Path, Vec<u8>)>,
+    /// Bytes of DTLS that it may still get beyond what its addresses earned.
     grant: usize,
 }
 
 impl Link {
-    pub(super) fn new(pwd: String, counters: Arc<Counters>, now: Instant) -> Self {
+    pub(super) fn new(credentials: Credentials, counters: Arc<Counters>, now: Instant) -> Self {
         Self {
             security: None,
             media_path: None,
             paths: Paths::default(),
+            generations: Generations::new(credentials),
+            held: Held::default(),
             heard: now,
             counters,
-            pwd,
-            held: Vec::new(),
-            grant: GRANT,
+            grant: 0,
         }
     }
 
-    /// RFC 8445 §7.3: a check that authenticates makes its address known and is answered.
-    pub(super) fn stun(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        let request = stun::BindingRequest::parse(bytes).ok();
-        let verdict = request.as_ref().map(|request| request.verify(&self.pwd));
-        let (Some(request), Some(Ok(()) | Err(StunError::UnknownAttribute))) = (request, verdict)
-        else {
-            return self.counters.stun_rejected.inc();
-        };
-        let Some(learnt) = self.paths.checked(path, bytes.len(), now) else {
-            return self.counters.stun_rejected.inc();
-        };
-        if learnt.new {
-            out.learnt.push(path);
-        }
-        if let Some(forgotten) = learnt.forgotten {
-            if self.media_path == Some(forgotten) {
-                self.media_path = self.paths.selected().copied();
-            }
-            out.forgotten.push(forgotten);
-        }
-        if self.paths.is_proven(&path) || self.security.is_none() {
-            self.heard = now;
-        }
-        let mut answer = Vec::with_capacity(96);
-        let understood = verdict == Some(Ok(())) && !request.controlled;
-        if verdict != Some(Ok(())) {
-            stun::write_unknown(&mut answer, &request, &self.pwd);
-        } else if request.controlled {
-            // RFC 8445 §7.3.1.1: we are lite, so always controlled; a peer that says so too must switch.
-            stun::write_error(
-                &mut answer,
-                &request.transaction,
-                487,
-                "Role Conflict",
-                &self.pwd,
-            );
-        } else {
-            stun::write_success(
-                &mut answer,
-                &request.transaction,
-                path.remote_canonical(),
-                &self.pwd,
-            );
-        }
-        if self.paths.spend(&path, answer.len()) {
-            out.send.push((path, answer));
-        }
-        if understood && self.security.is_none() {
-            out.notices.push(Notice::Checked(path));
-        }
-        self.release_held(out);
+    /// It may get so many bytes of DTLS beyond what its addresses earned, once per peer: addresses may be forged.
+    pub(super) fn granted(mut self, bytes: usize) -> Self {
+        self.grant = bytes;
+        self
     }
 
-    /// A DTLS datagram, for the session.
-    pub(super) fn dtls(&mut self, path: Path, bytes: &[u8], out: &mut Outbox) {
-        if !self.paths.received(&path, bytes.len()) {
-            // A forged plaintext record could end a hand-shake: only checked addresses are let in.
+    /// Whether what is no connectivity check comes from an address that passed one. `credit`: its bytes raise what the
+    /// address may get (a check credits itself).
+    pub(super) fn knows(&mut self, kind: Kind, path: &Path, bytes: usize, credit: bool) -> bool {
+        let earned = if credit { bytes } else { 0 };
+        kind != Kind::Stun && self.paths.received(path, earned)
+    }
+
+    /// A DTLS datagram, for the session. A forged plaintext record could end a hand-shake: only checked addresses are
+    /// let in (`known`).
+    pub(super) fn dtls(&mut self, path: Path, bytes: &[u8], known: bool, out: &mut Outbox) {
+        if !known {
             return self.counters.stun_rejected.inc();
         }
         out.notices.push(Notice::Dtls(path, bytes.to_vec()));
-        self.release_held(out);
+        self.held.release(&mut self.paths, &self.counters, out);
     }
 
     /// Opens an SRTCP packet, which proves its path; None where it is refused (and counted).
-    pub(super) fn open_rtcp(&mut self, path: Path, bytes: &[u8], now: Instant) -> Option<Vec<u8>> {
-        let known = self.paths.received(&path, bytes.len());
+    pub(super) fn open_rtcp(
+        &mut self,
+        path: Path,
+        bytes: &[u8],
+        known: bool,
+        now: Instant,
+        out: &mut Outbox,
+    ) -> Option<Vec<u8>> {
         let security = self.security.as_mut();
-        let Some(security) = security.filter(|_| known && bytes.len() <= RTCP_MAX) else {
+        let readable = known && bytes.len() <= RTCP_MAX;
+        let opened = security.filter(|_| readable).and_then(|security| {
+            let mut packet = bytes.to_vec();
+            security.inbound.open_rtcp(&mut packet).ok()?;
+            // A packet that was overtaken says where the peer was, not where it is.
+            Some((packet, security.inbound.rtcp_in_order()))
+        });
+        let Some((packet, in_order)) = opened else {
             self.counters.srtp_rejected.inc();
             return None;
         };
-        let mut packet = bytes.to_vec();
-        if security.inbound.open_rtcp(&mut packet).is_err() {
-            self.counters.srtp_rejected.inc();
-            return None;
-        }
-        self.authenticated(path, now);
+        self.authenticated(path, in_order, now, out);
         Some(packet)
     }
 
-    /// Opens the SRTP packet that `packet` holds from `start` on, in place; false where it is refused (and counted).
+    /// Opens the SRTP packet that the published bytes hold from `start` on, in place; false where it is refused (and
+    /// counted).
     pub(super) fn open_rtp(
         &mut self,
         path: Path,
-        packet: &mut Vec<u8>,
         start: usize,
+        known: bool,
         now: Instant,
+        out: &mut Outbox,
     ) -> bool {
-        let known = self.paths.received(&path, packet.len() - start);
+        let packet = &mut out.published.bytes;
         let opened = self
             .security
             .as_mut()
@@ -150,8 +119,18 @@ impl Link {
             return false;
         };
         packet.truncate(start + len);
-        self.authenticated(path, now);
+        // Media proves an address that was chosen already; a move is told by RTCP, which has an order.
+        let moves = self.media_path.is_none();
+        self.authenticated(path, moves, now, out);
         true
+    }
+
+    fn authenticated(&mut self, path: Path, moves: bool, now: Instant, out: &mut Outbox) {
+        self.heard = now;
+        if moves && self.paths.prove(&path, now) {
+            self.media_path = Some(path);
+            out.proven.push(path);
+        }
     }
 
     /// Seals an RTCP packet and sends it where media goes.
@@ -164,55 +143,31 @@ impl Link {
         out.send.push((path, sealed));
     }
 
-    fn authenticated(&mut self, path: Path, now: Instant) {
-        self.heard = now;
-        if self.paths.prove(&path, now) {
-            self.media_path = Some(path);
+    /// Paths differ in our own address as well, datagrams are found by the remote one alone.
+    pub(super) fn tell_paths(&self, path: Path, learnt: Learnt, out: &mut Outbox) {
+        // Again and again until it is proven: others may claim the address meanwhile.
+        if learnt.new || !self.paths.is_proven(&path) {
+            out.learnt.push(path);
         }
+        out.forgotten.extend(learnt.forgotten.filter(|forgotten| {
+            let at = |path: &Path| (path.socket, path.remote);
+            self.paths.all().all(|known| at(known) != at(forgotten))
+        }));
     }
 
-    /// DTLS has something to say to `path` (None: wherever a check came from last). What the address may not get yet
-    /// waits until it sent more.
+    /// DTLS has something to say to `path`. None: to where media goes, and during the hand-shake to every checked
+    /// address, since it isn't known which of them leads to the client. What an address may not get yet waits until it
+    /// sent more.
     pub(super) fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
-        let Some(path) = path
-            .or(self.media_path)
-            .or_else(|| self.paths.latest().copied())
-        else {
-            return self.counters.dtls_dropped.inc();
-        };
-        if self.held.is_empty()
-            && (self.paths.spend(&path, bytes.len()) || self.is_granted(&path, bytes.len()))
-        {
-            out.send.push((path, bytes));
-        } else if self.held.len() < HELD_MAX {
-            self.held.push((path, bytes));
-        } else {
-            self.counters.dtls_dropped.inc();
+        let Self {
+            held, paths, grant, ..
+        } = self;
+        if let Some(path) = path.or(self.media_path) {
+            return held.send(paths, grant, path, bytes, &self.counters, out);
         }
-    }
-
-    /// Once per peer, not per address: addresses may be forged.
-    fn is_granted(&mut self, path: &Path, bytes: usize) -> bool {
-        let left = self.grant.checked_sub(bytes);
-        let Some(left) = left.filter(|_| self.paths.all().any(|known| known == path)) else {
-            return false;
-        };
-        self.grant = left;
-        true
-    }
-
-    fn release_held(&mut self, out: &mut Outbox) {
-        while let Some((path, bytes)) = self.held.first() {
-            let known = self.paths.all().any(|known| known == path);
-            if known && !self.paths.spend(path, bytes.len()) {
-                return;
-            }
-            let (path, bytes) = self.held.remove(0);
-            if known {
-                out.send.push((path, bytes));
-            } else {
-                self.counters.dtls_dropped.inc();
-            }
+        let checked: Vec<Path> = paths.all().copied().collect();
+        for path in checked {
+            held.send(paths, grant, path, bytes.clone(), &self.counters, out);
         }
     }
 
@@ -229,13 +184,16 @@ impl Link {
             inbound: Inbound::new(keys)?,
         });
         self.heard = now;
-        self.paths.prove(&path, now);
-        self.media_path = self
-            .paths
-            .selected()
-            .or_else(|| self.paths.latest())
-            .copied();
-        self.release_held(out);
+        if !self.paths.prove(&path, now) {
+            // Checks from elsewhere have pushed it out since its last datagram came; none of theirs is proven.
+            if let Some(learnt) = self.paths.checked(path, 0, now) {
+                self.tell_paths(path, learnt, out);
+            }
+            self.paths.prove(&path, now);
+        }
+        out.proven.push(path);
+        self.media_path = self.paths.selected().copied();
+        self.held.release(&mut self.paths, &self.counters, out);
         Ok(())
     }
 }

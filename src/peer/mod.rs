@@ -1,7 +1,9 @@
 //! One WebRTC peer, made for WHEP and WHIP: ICE-lite, DTLS, SRTP, and the state of a viewer or publisher.
 
+mod checks;
 pub mod dtls;
 pub mod feedback;
+mod held;
 pub mod ice;
 pub mod intake;
 mod link;
@@ -9,6 +11,7 @@ pub mod outbox;
 pub mod paths;
 pub mod published;
 pub mod publisher;
+pub mod repair;
 pub mod srtp;
 pub mod track;
 pub mod viewer;
@@ -17,5 +20,6 @@ pub use intake::{ExtensionIds, IntakeSetup};
 pub use outbox::{Notice, Outbox, PublisherSetup, ViewerSetup};
 pub use published::Published;
 pub use publisher::Publisher;
-pub use track::TrackSetup;
-pub use viewer::Viewer;
+pub use repair::Repair;
+pub use track::{RtxSetup, TrackSetup};
+pub use viewer::{StreamPacket, Viewer, room_for};

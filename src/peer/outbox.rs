@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::ice::credentials::Credentials;
 use super::intake::{ExtensionIds, IntakeSetup};
 use super::published::Published;
 use super::track::TrackSetup;
@@ -10,8 +11,8 @@ use crate::rtp::Media;
 
 /// What a new viewer is made of.
 pub struct ViewerSetup {
-    /// Our ICE password for this session: what its checks are signed with.
-    pub pwd: String,
+    /// Our ICE credentials for this session: what its checks are signed with.
+    pub credentials: Credentials,
     /// The tracks of the answer, video first.
     pub tracks: [Option<TrackSetup>; 2],
     /// The CNAME common to both tracks, so that they are played in sync (RFC 3550 §6.5.1).
@@ -20,8 +21,8 @@ pub struct ViewerSetup {
 
 /// What a new publisher is made of.
 pub struct PublisherSetup {
-    /// Our ICE password for this session: what its checks are signed with.
-    pub pwd: String,
+    /// Our ICE credentials for this session: what its checks are signed with.
+    pub credentials: Credentials,
     /// The media of the answer, video first.
     pub media: [Option<IntakeSetup>; 2],
     /// The header extensions of the answer.
@@ -43,10 +44,14 @@ pub struct Outbox {
     pub send: Vec<(Path, Vec<u8>)>,
     /// For the session and the stream.
     pub notices: Vec<Notice>,
-    /// Paths from which this viewer must be found from now on.
+    /// Paths from which this viewer must be found from now on (again, where it is found there already).
     pub learnt: Vec<Path>,
+    /// Paths at which it has authenticated: what comes from there is most likely its own.
+    pub proven: Vec<Path>,
     /// Paths it has left.
     pub forgotten: Vec<Path>,
+    /// Ufrags it is not found by any more.
+    pub retired: Vec<String>,
     /// A publisher's packets for its ingest.
     pub published: Published,
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::ice::credentials::Credentials;
 use super::ice::{Kind, classify};
 use super::intake::Intake;
 use super::link::Link;
@@ -15,6 +16,9 @@ use crate::net::Path;
 use crate::rtp::rtcp::{self, Item};
 use crate::stats::Counters;
 
+/// Bytes of DTLS that a publisher may get beyond what its addresses earned: an FFmpeg that lost our first ClientHello
+/// says nothing more (C032), so the repetitions must leave. Viewers have no such grant.
+const GRANT: usize = 1200;
 /// Between two receiver reports.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// The estimate given where only REMB is known: the sender's own loss control does the rest.
@@ -39,7 +43,7 @@ impl Publisher {
     #[must_use]
     pub fn new(setup: PublisherSetup, counters: Arc<Counters>, now: Instant) -> Self {
         Self {
-            link: Link::new(setup.pwd, counters.clone(), now),
+            link: Link::new(setup.credentials, counters.clone(), now).granted(GRANT),
             intake: Intake::new(setup.media, setup.extensions, counters, now),
             ssrc: setup.ssrc,
             cname: setup.cname,
@@ -52,30 +56,38 @@ impl Publisher {
         }
     }
 
-    /// A datagram that may be this publisher's.
-    pub fn datagram(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        match classify(bytes) {
+    /// A datagram that may be this publisher's; `credit` as of [`Viewer::datagram`](super::Viewer::datagram).
+    pub fn datagram(
+        &mut self,
+        path: Path,
+        bytes: &[u8],
+        credit: bool,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let kind = classify(bytes);
+        let known = self.link.knows(kind, &path, bytes.len(), credit);
+        match kind {
             Kind::Stun => self.link.stun(path, bytes, now, out),
-            Kind::Dtls => self.link.dtls(path, bytes, out),
-            Kind::Rtp => self.srtp(path, bytes, now, out),
-            Kind::Rtcp => self.srtcp(path, bytes, now, out),
+            Kind::Dtls => self.link.dtls(path, bytes, known, out),
+            Kind::Rtp => self.srtp(path, bytes, known, now, out),
+            Kind::Rtcp => self.srtcp(path, bytes, known, now, out),
             Kind::Unknown => self.link.counters.datagrams_unknown.inc(),
         }
     }
 
-    fn srtp(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        let published = &mut out.published;
-        let start = published.bytes.len();
-        published.bytes.extend_from_slice(bytes);
-        if self.link.open_rtp(path, &mut published.bytes, start, now) {
-            self.intake.packet(start, now, published);
+    fn srtp(&mut self, path: Path, bytes: &[u8], known: bool, now: Instant, out: &mut Outbox) {
+        let start = out.published.bytes.len();
+        out.published.bytes.extend_from_slice(bytes);
+        if self.link.open_rtp(path, start, known, now, out) {
+            self.intake.packet(start, now, &mut out.published);
         } else {
-            published.bytes.truncate(start);
+            out.published.bytes.truncate(start);
         }
     }
 
-    fn srtcp(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outbox) {
-        let Some(packet) = self.link.open_rtcp(path, bytes, now) else {
+    fn srtcp(&mut self, path: Path, bytes: &[u8], known: bool, now: Instant, out: &mut Outbox) {
+        let Some(packet) = self.link.open_rtcp(path, bytes, known, now, out) else {
             return;
         };
         for item in rtcp::parse(&packet) {
@@ -93,6 +105,16 @@ impl Publisher {
                 Err(_) => self.link.counters.rtcp_malformed.inc(),
             }
         }
+    }
+
+    /// An ICE restart: its checks may be signed with these credentials as well.
+    pub fn restart_ice(&mut self, credentials: Credentials, out: &mut Outbox) {
+        self.link.restart_ice(credentials, out);
+    }
+
+    /// Every ufrag it may be found by.
+    pub fn ufrags(&self) -> impl Iterator<Item = &str> {
+        self.link.ufrags()
     }
 
     /// DTLS has something to say to `path` (None: wherever a check came from last).

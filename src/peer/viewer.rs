@@ -8,24 +8,50 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::feedback::{Feedback, News};
+use super::ice::credentials::Credentials;
 use super::ice::{Kind, classify};
 use super::link::Link;
 use super::outbox::{Notice, Outbox, ViewerSetup};
+use super::repair::Repair;
 use super::srtp::{Keys, SrtpError};
-use super::track::Track;
+use super::track::{HEADER_LEN, Track};
 use crate::net::Path;
 use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
 use crate::stats::Counters;
 
+/// A packet of the stream, the same for all viewers.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamPacket<'a> {
+    /// Which track.
+    pub media: Media,
+    /// The stream's number of it.
+    pub seq: u64,
+    /// The stream's time.
+    pub timestamp: u32,
+    /// Last of its frame.
+    pub marker: bool,
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+/// Bytes that sealing a payload of `len` may take: header, tag, the original sequence number of a retransmission
+/// (RFC 4588 §4), and the payload once more while it is changed.
+#[inline]
+#[must_use]
+pub fn room_for(len: usize) -> usize {
+    2 * len + HEADER_LEN + 16 + 2
+}
+
 /// The state of one viewer.
 pub struct Viewer {
-    link: Link,
-    tracks: [Option<Track>; 2],
+    pub(super) link: Link,
+    pub(super) tracks: [Option<Track>; 2],
     /// The kernel takes segmented sends on the path to it.
     pub segments: bool,
     cname: Arc<str>,
-    feedback: Feedback,
+    pub(super) feedback: Feedback,
+    pub(super) repair: Repair,
 }
 
 impl Viewer {
@@ -33,49 +59,48 @@ impl Viewer {
     #[must_use]
     pub fn new(setup: ViewerSetup, segments: bool, counters: Arc<Counters>, now: Instant) -> Self {
         Self {
-            link: Link::new(setup.pwd, counters, now),
+            link: Link::new(setup.credentials, counters, now),
             tracks: setup.tracks.map(|track| track.map(Track::new)),
             segments,
             cname: setup.cname,
             feedback: Feedback::default(),
+            repair: Repair::default(),
         }
     }
 
-    /// A datagram that may be this viewer's.
+    /// A datagram that may be this viewer's. `credit`: its bytes raise what its address may get; of the viewers that
+    /// may be meant one alone has that credit, so that they don't send three times the bytes each.
     pub fn datagram(
         &mut self,
         path: Path,
         bytes: &[u8],
+        credit: bool,
         now: Instant,
         wall: SystemTime,
         out: &mut Outbox,
     ) {
-        match classify(bytes) {
+        let kind = classify(bytes);
+        let known = self.link.knows(kind, &path, bytes.len(), credit);
+        match kind {
             Kind::Stun => self.link.stun(path, bytes, now, out),
-            Kind::Dtls => self.link.dtls(path, bytes, out),
-            Kind::Rtcp => self.srtcp(path, bytes, now, wall, out),
+            Kind::Dtls => self.link.dtls(path, bytes, known, out),
+            Kind::Rtcp => {
+                if let Some(packet) = self.link.open_rtcp(path, bytes, known, now, out) {
+                    self.rtcp(&packet, wall, out);
+                }
+            }
             // A viewer sends no media; nothing here could use it.
             Kind::Rtp => self.link.counters.srtp_rejected.inc(),
             Kind::Unknown => self.link.counters.datagrams_unknown.inc(),
         }
     }
 
-    fn srtcp(
-        &mut self,
-        path: Path,
-        bytes: &[u8],
-        now: Instant,
-        wall: SystemTime,
-        out: &mut Outbox,
-    ) {
-        let Some(packet) = self.link.open_rtcp(path, bytes, now) else {
-            return;
-        };
+    fn rtcp(&mut self, packet: &[u8], wall: SystemTime, out: &mut Outbox) {
         let ssrcs = [self.ssrc(Media::Video), self.ssrc(Media::Audio)];
         let mut news = News::default();
         if self
             .feedback
-            .read(&packet, ssrcs, rtcp::ntp_from(wall), &mut news)
+            .read(packet, ssrcs, rtcp::ntp_from(wall), &mut news)
             .is_err()
         {
             self.link.counters.rtcp_malformed.inc();
@@ -95,8 +120,7 @@ impl Viewer {
         }
     }
 
-    /// DTLS has something to say to `path` (None: wherever a check came from last). What the address may not get yet
-    /// waits until it sent more.
+    /// DTLS has something to say to `path`; None: to where media goes, and before that to every checked address.
     pub fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
         self.link.transmit(path, bytes, out);
     }
@@ -112,6 +136,16 @@ impl Viewer {
         self.link.connect(keys, path, now, out)
     }
 
+    /// An ICE restart: its checks may be signed with these credentials as well. Media goes on where it goes.
+    pub fn restart_ice(&mut self, credentials: Credentials, out: &mut Outbox) {
+        self.link.restart_ice(credentials, out);
+    }
+
+    /// Every ufrag it may be found by.
+    pub fn ufrags(&self) -> impl Iterator<Item = &str> {
+        self.link.ufrags()
+    }
+
     /// Where media goes; None until connected.
     #[inline]
     #[must_use]
@@ -122,10 +156,17 @@ impl Viewer {
             .filter(|_| self.link.security.is_some())
     }
 
-    /// A frame whose first packet is the stream's `first_seq` comes next: shall it be sealed for this viewer?
-    /// Video begins with a key frame; a frame of another codec than was answered is never its.
+    /// A frame of `packets` packets, the first of them the stream's `first_seq`, comes next: shall it be sealed for
+    /// this viewer? Video begins with a key frame; a frame of another codec than was answered is never its.
     #[inline]
-    pub fn begin(&mut self, media: Media, codec: Codec, first_seq: u64, keyframe: bool) -> bool {
+    pub fn begin(
+        &mut self,
+        media: Media,
+        codec: Codec,
+        first_seq: u64,
+        packets: usize,
+        keyframe: bool,
+    ) -> bool {
         let Some(track) = self.tracks[media as usize].as_mut() else {
             return false;
         };
@@ -139,6 +180,7 @@ impl Viewer {
             }
             track.start(first_seq);
         }
+        track.reach(first_seq + packets as u64);
         true
     }
 
@@ -151,25 +193,34 @@ impl Viewer {
             .is_some_and(Track::started)
     }
 
-    /// Appends one SRTP packet to `out`: the stream's packet `seq` under this viewer's header and key.
+    /// Writes one SRTP packet to the beginning of `out`, under this viewer's header and key; its length, 0 where it is
+    /// not this viewer's. `out` has [`room_for`] its payload.
     #[inline]
-    pub fn seal(
-        &self,
-        media: Media,
-        seq: u64,
-        timestamp: u32,
-        marker: bool,
-        payload: &[u8],
-        out: &mut Vec<u8>,
-    ) {
+    pub fn seal(&self, packet: &StreamPacket<'_>, out: &mut [u8]) -> usize {
+        let StreamPacket {
+            media,
+            seq,
+            timestamp,
+            marker,
+            payload,
+        } = *packet;
         let (Some(security), Some(track)) = (&self.link.security, &self.tracks[media as usize])
         else {
-            return;
+            return 0;
         };
-        if let Some(index) = track.index(seq) {
-            let header = track.header(index, timestamp, marker);
-            security.outbound.seal_rtp(&header, payload, index, out);
-        }
+        let Some(index) = track.index(seq) else {
+            return 0;
+        };
+        let header = track.header(index, timestamp, marker);
+        let Some(pictures) = track.pictures() else {
+            return security
+                .outbound
+                .seal_rtp_into(&header, payload, index, out);
+        };
+        let change = |payload: &mut [u8]| pictures.apply(track.codec(), payload);
+        security
+            .outbound
+            .seal_rtp_changed(&header, payload, index, change, out)
     }
 
     /// Counts what of a frame was sent.
@@ -223,6 +274,14 @@ impl Viewer {
         let mut sealed = Vec::with_capacity(96);
         security.outbound.seal_rtcp(&plain, &mut sealed);
         out.send.push((path, sealed));
+    }
+
+    /// Payload bytes sent of this track; wraps.
+    #[must_use]
+    pub fn octets(&self, media: Media) -> u32 {
+        self.tracks[media as usize]
+            .as_ref()
+            .map_or(0, Track::octets)
     }
 
     /// When something of it authenticated last.

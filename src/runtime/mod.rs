@@ -1,5 +1,6 @@
 //! Threads: named `corertc-*`, signal-masked; the control runtime and its shutdown with a deadline.
 
+mod guard;
 mod mask;
 
 use std::io;
@@ -7,6 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+
+pub use guard::guarded;
 
 /// Starts a thread of ours: named `corertc-<name>`, every asynchronous signal blocked but SIGPROF and SIGURG.
 pub fn spawn_thread<F>(name: &str, body: F) -> io::Result<JoinHandle<()>>

@@ -3,20 +3,14 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use super::missing;
 use super::offer::{MediaOffer, Offer, Setup};
 use crate::rtp::Media;
 
 pub use super::choose::choose_playback;
 
-/// Whether lost packets can be asked for (RFC 4585 generic NACK) and come as RTX (RFC 4588). The one switch for both.
-pub const REPAIR: bool = false;
-
 /// The feedback this server really answers; the answer holds what the offer has of it (P095).
-const FEEDBACK: &[&str] = if REPAIR {
-    &["nack", "nack pli", "ccm fir"]
-} else {
-    &["nack pli", "ccm fir"]
-};
+const FEEDBACK: &[&str] = &["nack", "nack pli", "ccm fir", "goog-remb"];
 
 /// FFmpeg reads answers of at most 8191 bytes (P090, C024).
 const ANSWER_MAX: usize = 8191;
@@ -32,7 +26,7 @@ pub struct MediaAnswer {
     pub payload_type: u8,
     /// The `a=fmtp` parameters to answer, empty where none.
     pub fmtp: String,
-    /// RTX payload type, where offered for it and [`REPAIR`] is on.
+    /// RTX payload type, where offered for it (RFC 4588); video only.
     pub rtx: Option<u8>,
 }
 
@@ -57,6 +51,8 @@ pub struct AnswerParams<'a> {
     pub ssrc: (u32, u32),
     /// RTX SSRC of video, used where RTX was negotiated.
     pub rtx_ssrc: u32,
+    /// Media the stream lacks are answered inactive, not rejected (P086).
+    pub inactive: bool,
 }
 
 /// Writes the answer; m-sections not in `chosen` are rejected with port 0 (C079: works everywhere). The same arguments
@@ -91,7 +87,11 @@ fn write_with(
     params: &AnswerParams<'_>,
     candidates: &[SocketAddr],
 ) -> String {
-    let accepted_sections: Vec<usize> = chosen.iter().map(|media| media.index).collect();
+    let stands = |index: &usize| {
+        chosen.iter().any(|media| media.index == *index)
+            || (params.inactive && missing::stands(&offer.media[*index]))
+    };
+    let accepted_sections: Vec<usize> = (0..offer.media.len()).filter(stands).collect();
     let mut out = Lines(String::with_capacity(4096));
     session_level(&mut out, offer, &accepted_sections, params);
     out.line(format_args!("a=msid-semantic: WMS {}", params.msid));
@@ -102,6 +102,12 @@ fn write_with(
                 accepted(&mut out, offer, section, media, params);
                 if std::mem::take(&mut first) {
                     // RFC 9143 §7.1.3: the transport's attributes in the tagged section speak for the whole bundle.
+                    write_candidates(&mut out, candidates);
+                }
+            }
+            None if params.inactive && missing::stands(section) => {
+                missing::write(&mut out, section, |out| credentials(out, offer, params));
+                if std::mem::take(&mut first) {
                     write_candidates(&mut out, candidates);
                 }
             }
@@ -184,6 +190,11 @@ pub(super) fn transport(
     if section.reduced_size {
         out.line(format_args!("a=rtcp-rsize"));
     }
+    credentials(out, offer, params);
+}
+
+/// Our side of ICE and DTLS.
+fn credentials(out: &mut Lines, offer: &Offer, params: &AnswerParams<'_>) {
     // P091: some peers look for the transport's attributes at media level only.
     out.line(format_args!("a=ice-ufrag:{}", params.ufrag));
     out.line(format_args!("a=ice-pwd:{}", params.pwd));

@@ -1,14 +1,10 @@
 //! Which of the offered payload types carry a stream's tracks (RFC 3264 §6, RFC 6184 §8.2.2).
 
 use super::answer::MediaAnswer;
-use super::h264::{self, Profile};
+use super::fit;
 use super::offer::{CodecOffer, Direction, MediaOffer, Offer, SdpError};
-use super::section::parameter;
 use crate::rtp::Media;
 use crate::rtp::codec::{Codec, TrackFacts};
-
-/// RFC 6184 §8.1: what an H264 format without `profile-level-id` means.
-const H264_DEFAULT: [u8; 3] = [0x42, 0x00, 0x0a];
 
 /// Chooses, for a WHEP offer, the payload types that carry the stream's tracks. A codec the offer lacks is
 /// [`SdpError::Unacceptable`] naming it (P098); at most one m-section per kind (P085); direction must let us send (P082).
@@ -29,10 +25,10 @@ pub fn choose_playback(
             continue;
         };
         let codec = best(section, facts).ok_or_else(|| {
-            let name = facts.codec.name();
             SdpError::Unacceptable(format!(
-                "the stream's {} is {name}, which m-section {index} does not offer",
-                media.name()
+                "the stream's {} is {}, which m-section {index} does not offer",
+                media.name(),
+                fit::name(facts)
             ))
         })?;
         chosen.push(MediaAnswer {
@@ -40,7 +36,8 @@ pub fn choose_playback(
             media,
             payload_type: codec.payload_type,
             fmtp: answered_fmtp(codec, facts),
-            rtx: super::answer::REPAIR.then_some(codec.rtx).flatten(),
+            // Lost audio is repaired on its own SSRC, if at all: one packet is no burst to keep apart.
+            rtx: codec.rtx.filter(|_| media == Media::Video),
         });
     }
     if chosen.is_empty() {
@@ -95,39 +92,10 @@ fn best(section: &MediaOffer, facts: TrackFacts) -> Option<&CodecOffer> {
         .filter(|codec| codec.codec == Some(facts.codec))
         // P092: 64–95 collide with RTCP under rtcp-mux (RFC 5761 §4).
         .filter(|codec| !(64..96).contains(&codec.payload_type))
-        .min_by_key(|codec| rank(codec, facts))
-}
-
-/// Smaller is better; equals fall to the offer's order.
-fn rank(codec: &CodecOffer, facts: TrackFacts) -> (u8, u8) {
-    match facts.codec {
-        Codec::H264 => {
-            // FFmpeg fragments: packetization-mode 1. Mode 0 only where nothing else is offered (C037).
-            let mode = u8::from(parameter(&codec.fmtp, "packetization-mode") != Some("1"));
-            (mode, h264_distance(codec, facts))
-        }
-        // RFC 9628 §6.1: profile 0 where not said; the others need 10 bits or 4:4:4.
-        Codec::Vp9 => {
-            let other = parameter(&codec.fmtp, "profile-id").is_some_and(|id| id != "0");
-            (u8::from(other), 0)
-        }
-        _ => (0, 0),
-    }
-}
-
-/// The same profile first, then one whose decoders take the stream, then any: offers understate what they decode (P096).
-fn h264_distance(codec: &CodecOffer, facts: TrackFacts) -> u8 {
-    let Some(stream) = facts.profile_level_id.map(Profile::of) else {
-        return 0;
-    };
-    let offered = Profile::of(offered_profile(codec));
-    if offered == stream {
-        0
-    } else if offered.decodes(stream) {
-        1
-    } else {
-        2
-    }
+        .filter_map(|codec| Some((fit::distance(codec, facts)?, codec)))
+        // Equals fall to the offer's order.
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, codec)| codec)
 }
 
 /// The offered `a=fmtp` mirrored (C075), with what the stream really is put in.
@@ -135,7 +103,7 @@ fn answered_fmtp(codec: &CodecOffer, facts: TrackFacts) -> String {
     match (facts.codec, facts.profile_level_id) {
         // The stream's own profile-level-id where the client offered that profile (P096, C052); else the offer as it
         // is: the profile of a payload type is not the answerer's to change (RFC 6184 §8.2.2).
-        (Codec::H264, Some(stream)) if h264_distance(codec, facts) == 0 => {
+        (Codec::H264, Some(stream)) if fit::has_profile_of(codec, facts) => {
             let [profile, flags, level] = stream;
             with_parameter(
                 &codec.fmtp,
@@ -145,6 +113,9 @@ fn answered_fmtp(codec: &CodecOffer, facts: TrackFacts) -> String {
         }
         // RFC 7587 §6.1: sprop-… speaks of the sender, which is us; the legs encode stereo.
         (Codec::Opus, _) => with_parameter(&without_sprop(&codec.fmtp), "sprop-stereo", "1"),
+        // RFC 7798 §7.1: neither are the client's parameter sets the stream's.
+        (Codec::H265, _) => without_sprop(&codec.fmtp),
+        // The limits of VP9 and AV1 are the receiver's (RFC 9628 §6.1, AV1's RTP payload specification §7.2): its own words.
         _ => codec.fmtp.clone(),
     }
 }
@@ -184,13 +155,6 @@ fn pairs(fmtp: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
             Some((key, value)) => (key.trim(), Some(value.trim())),
             None => (pair, None),
         })
-}
-
-/// The `profile-level-id` of an H264 format.
-fn offered_profile(codec: &CodecOffer) -> [u8; 3] {
-    parameter(&codec.fmtp, "profile-level-id")
-        .and_then(h264::read)
-        .unwrap_or(H264_DEFAULT)
 }
 
 fn tracks(video: Option<TrackFacts>, audio: Option<TrackFacts>) -> String {

@@ -106,6 +106,8 @@ pub struct Offer {
 
 /// Bytes of SDP read at most; browsers send about 8 KiB.
 const TEXT_MAX: usize = 256 * 1024;
+/// Lines read at most; browsers send about 250.
+const TEXT_LINES_MAX: usize = 4096;
 /// m-sections read at most: with two of them live, the answer to so many still fits FFmpeg's 8191 bytes (P090).
 const SECTIONS_MAX: usize = 16;
 
@@ -162,6 +164,10 @@ fn read(text: &str) -> Result<SessionDescription, SdpError> {
         return Err(SdpError::Malformed(format!("longer than {TEXT_MAX} bytes")));
     }
     for (index, line) in text.split('\n').enumerate() {
+        if index >= TEXT_LINES_MAX {
+            let what = format!("more than {TEXT_LINES_MAX} lines");
+            return Err(SdpError::Malformed(what));
+        }
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.chars().any(|c| c.is_control() && c != '\t') {
             return Err(SdpError::Malformed(format!(

@@ -29,6 +29,7 @@ fn write(text: &str, video: Option<Codec>, audio: Option<Codec>) -> String {
         cname: "cname0",
         ssrc: (1111, 2222),
         rtx_ssrc: 3333,
+        inactive: false,
     };
     write_publish_answer(&offer, &choose(text, video, audio), &params)
 }

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::rand;
 
-use crate::peer::TrackSetup;
+use crate::peer::{RtxSetup, TrackSetup};
 use crate::rtp::Media;
 use crate::rtp::codec::Codec;
 use crate::sdp::MediaAnswer;
@@ -16,12 +16,13 @@ pub(super) struct Drawn {
     pub(super) video: TrackSetup,
     pub(super) audio: TrackSetup,
     pub(super) rtx_ssrc: u32,
+    rtx_first_seq: u16,
 }
 
 impl Drawn {
     /// None where the system's random number generator fails.
     pub(super) fn draw() -> Option<Self> {
-        let mut bytes = [0_u8; 24 + 8 + 8 + 8 + 28];
+        let mut bytes = [0_u8; 24 + 8 + 8 + 8 + 32];
         rand::fill(&mut bytes).ok()?;
         let (secret, rest) = bytes.split_at(24);
         let (public, rest) = rest.split_at(8);
@@ -44,7 +45,9 @@ impl Drawn {
             payload_type: 0,
             first_seq: (word() & 0x7fff) as u16,
             timestamp_offset: word(),
+            rtx: None,
         };
+        let (video, audio) = (track(ssrcs[0], Codec::H264), track(ssrcs[1], Codec::Opus));
         Some(Self {
             secret: hex(secret),
             public: hex(public),
@@ -54,9 +57,10 @@ impl Drawn {
                 .iter()
                 .fold(0, |number, byte| number << 8 | u64::from(*byte))
                 >> 1,
-            video: track(ssrcs[0], Codec::H264),
-            audio: track(ssrcs[1], Codec::Opus),
+            video,
+            audio,
             rtx_ssrc: ssrcs[2],
+            rtx_first_seq: (word() & 0x7fff) as u16,
         })
     }
 
@@ -76,6 +80,11 @@ impl Drawn {
         Some(TrackSetup {
             codec: codec?,
             payload_type: answer.payload_type,
+            rtx: answer.rtx.map(|payload_type| RtxSetup {
+                ssrc: self.rtx_ssrc,
+                payload_type,
+                first_seq: self.rtx_first_seq,
+            }),
             ..drawn
         })
     }

@@ -3,12 +3,15 @@
 //! A POST comes from `signal` to [`Sessions::play`] or [`Sessions::publish`], which answers the offer and starts the
 //! session's task ([`viewer`], [`publisher`]). The task drives DTLS and ends the session; media never passes here.
 
+pub(crate) mod allowance;
 mod candidates;
 mod draw;
+mod ice;
 mod publisher;
 mod registry;
 mod state;
 mod viewer;
+mod whole;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,11 +22,13 @@ use crate::config::Settings;
 use crate::events::Events;
 use crate::fanout::Fanout;
 use crate::peer::dtls::Identity;
+use crate::sdp::Fragment;
 use crate::sdp::offer::{Offer, SdpError};
 use crate::stats::Counters;
 use crate::stream::{IngestPoint, Stream, StreamKey};
 
-use registry::Registry;
+pub use ice::{IfMatch, PatchError, Patched};
+use registry::{Limits, Registry};
 
 /// Why a session could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,15 +59,6 @@ pub struct Created {
     pub answer: String,
     /// Strong entity tag of the ICE session, without quotes (P050).
     pub etag: String,
-}
-
-/// The ICE session of a session, for conditional PATCHes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IceSession {
-    /// Its entity tag, without quotes.
-    pub etag: String,
-    /// The client's ufrag.
-    pub remote_ufrag: String,
 }
 
 /// What became of a session URL.
@@ -107,6 +103,8 @@ pub struct SessionStats {
     /// Fraction lost of the last receiver report, percent.
     pub loss_percent: Option<f64>,
     pub rtt_ms: Option<f64>,
+    /// The bandwidth the viewer estimates (REMB).
+    pub remb_bps: Option<u64>,
     pub seconds: f64,
 }
 
@@ -138,7 +136,11 @@ impl Sessions {
         counters: Arc<Counters>,
         events: Events,
     ) -> Self {
-        let registry = Registry::new(settings.max_sessions, settings.max_viewers_per_stream);
+        let registry = Registry::new(Limits {
+            sessions: settings.max_sessions,
+            per_stream: settings.max_viewers_per_stream,
+            half_open: settings.max_half_open,
+        });
         Self {
             inner: Arc::new(Shared {
                 runtime,
@@ -173,12 +175,6 @@ impl Sessions {
         publisher::start(&self.inner, point, offer, client).await
     }
 
-    /// The ICE session of a live session.
-    #[must_use]
-    pub fn ice(&self, secret: &str) -> Option<IceSession> {
-        Some(self.inner.registry.find(secret)?.ice.clone())
-    }
-
     /// What became of a session URL.
     #[must_use]
     pub fn lookup(&self, secret: &str) -> Lookup {
@@ -193,6 +189,23 @@ impl Sessions {
         session.end("deleted");
         session.ended().await;
         true
+    }
+
+    /// Trickle or ICE restart (RFC 9725 §4.3), under ETAG_STRICT's policy. What is refused changes nothing (P073).
+    pub async fn patch(
+        &self,
+        secret: &str,
+        fragment: &Fragment,
+        if_match: &IfMatch,
+    ) -> Result<Patched, PatchError> {
+        let session = self.inner.registry.find(secret).ok_or(PatchError::Gone)?;
+        let strict = self.inner.settings.etag_strict;
+        let (patched, restarted) = session.patch(fragment, if_match, strict, Instant::now())?;
+        if let Some(restarted) = restarted {
+            self.inner.counters.ice_restarts.inc();
+            restarted.await;
+        }
+        Ok(patched)
     }
 
     /// Ends a session by its public id (kick). False where there is none.

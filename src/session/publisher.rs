@@ -8,9 +8,10 @@ use tokio::sync::mpsc;
 
 use super::candidates::candidates;
 use super::draw::Drawn;
+use super::ice::Ice;
 use super::state::Session;
 use super::viewer::{EVENTS_MAX, Task};
-use super::{Client, Created, IceSession, SessionError, Shared};
+use super::{Client, Created, SessionError, Shared};
 use crate::fanout::NewPublisher;
 use crate::peer::dtls::{Connection, Role};
 use crate::peer::ice::credentials::Credentials;
@@ -66,25 +67,25 @@ pub(super) async fn start(
             cname: &drawn.cname,
             ssrc: (drawn.video.ssrc, drawn.audio.ssrc),
             rtx_ssrc: drawn.rtx_ssrc,
+            inactive: false,
         },
     );
-    let ice = IceSession {
-        etag: credentials.ufrag.clone(),
-        remote_ufrag: offer.ufrag.clone(),
-    };
-    let etag = ice.etag.clone();
+    let etag = credentials.ufrag.clone();
+    let ice = Ice::new(&etag, (&offer.ufrag, &offer.pwd), &answer, now);
     let session = Session::new(&drawn, stream, true, ice, client, now);
-    shared.registry.insert(session.clone())?;
+    let inserted = shared.registry.insert(session.clone());
+    inserted.inspect_err(|_| shared.counters.sessions_refused.inc())?;
     shared.counters.sessions_total.inc();
     let (events, from_shard) = mpsc::channel(EVENTS_MAX);
     point.new_publisher();
     let publisher = shared.fanout.add_publisher(NewPublisher {
-        setup: setup(credentials.pwd, point, offer, &chosen, &drawn),
-        ufrag: credentials.ufrag,
+        setup: setup(credentials, point, offer, &chosen, &drawn),
         point: point.clone(),
         events,
         numbers: session.numbers.clone(),
     });
+    // Nobody else sets it, and once.
+    let _ = session.viewer.set(publisher.clone());
     let asked = publisher.clone();
     let claim = point.claim_keyframes(Arc::new(move || asked.want_keyframe()));
     let task = Task {
@@ -131,7 +132,7 @@ async fn make_room(shared: &Shared, point: &IngestPoint) -> Result<(), SessionEr
 }
 
 fn setup(
-    pwd: String,
+    credentials: Credentials,
     point: &IngestPoint,
     offer: &Offer,
     chosen: &[PublishAnswer],
@@ -158,7 +159,7 @@ fn setup(
     let id = |of: fn(&PublishAnswer) -> Option<u8>| chosen.iter().find_map(of);
     let transport_cc = id(|answer| answer.transport_cc);
     PublisherSetup {
-        pwd,
+        credentials,
         media: [media(Media::Video), media(Media::Audio)],
         extensions: ExtensionIds {
             rid: id(|answer| answer.rid),

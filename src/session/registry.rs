@@ -1,6 +1,6 @@
 //! The sessions of a subsystem: found by secret, public id and stream; bounded; remembered a while after their end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,15 @@ const TOMBSTONES_MAX: usize = 65_536;
 
 pub(super) struct Registry {
     tables: Mutex<Tables>,
-    max_sessions: u64,
-    max_per_stream: u64,
+    limits: Limits,
+}
+
+/// Limits of the configuration; 0: none.
+pub(super) struct Limits {
+    pub(super) sessions: u64,
+    pub(super) per_stream: u64,
+    /// Sessions no connectivity check came for yet: whoever only POSTs fills no more than these (P012).
+    pub(super) half_open: u64,
 }
 
 #[derive(Default)]
@@ -26,17 +33,18 @@ struct Tables {
     by_public: HashMap<String, Arc<Session>>,
     /// Viewers.
     by_stream: HashMap<StreamKey, u64>,
+    /// Public ids.
+    half_open: HashSet<String>,
     publishers: HashMap<StreamKey, Arc<Session>>,
     tombstones: HashMap<String, Instant>,
     oldest: VecDeque<(Instant, String)>,
 }
 
 impl Registry {
-    pub(super) fn new(max_sessions: u64, max_per_stream: u64) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             tables: Mutex::default(),
-            max_sessions,
-            max_per_stream,
+            limits,
         }
     }
 
@@ -47,10 +55,16 @@ impl Registry {
             return Err(SessionError::Closing);
         }
         let reached = |limit: u64, now: u64| limit != 0 && now >= limit;
-        if reached(self.max_sessions, tables.by_secret.len() as u64) {
-            let limit = self.max_sessions;
+        if reached(self.limits.sessions, tables.by_secret.len() as u64) {
+            let limit = self.limits.sessions;
             return Err(SessionError::Limit(format!(
                 "all {limit} sessions are taken (MAX_SESSIONS)"
+            )));
+        }
+        if reached(self.limits.half_open, tables.half_open.len() as u64) {
+            let limit = self.limits.half_open;
+            return Err(SessionError::Limit(format!(
+                "{limit} sessions wait for their first connectivity check (MAX_HALF_OPEN)"
             )));
         }
         if session.publishes {
@@ -59,8 +73,9 @@ impl Registry {
             }
             tables.publishers.insert(session.stream, session.clone());
         } else {
-            tables.count_viewer(session.stream, self.max_per_stream)?;
+            tables.count_viewer(session.stream, self.limits.per_stream)?;
         }
+        tables.half_open.insert(session.public.clone());
         tables
             .by_public
             .insert(session.public.clone(), session.clone());
@@ -75,6 +90,7 @@ impl Registry {
             return;
         }
         tables.by_public.remove(&session.public);
+        tables.half_open.remove(&session.public);
         if session.publishes {
             tables.publishers.remove(&session.stream);
         } else if let Some(viewers) = tables.by_stream.get_mut(&session.stream) {
@@ -86,6 +102,11 @@ impl Registry {
         tables.tombstones.insert(session.secret.clone(), now);
         tables.oldest.push_back((now, session.secret.clone()));
         tables.bury(now);
+    }
+
+    /// A check came for a session: it is no longer half open.
+    pub(super) fn checked(&self, session: &Session) {
+        self.lock().half_open.remove(&session.public);
     }
 
     pub(super) fn lookup(&self, secret: &str, now: Instant) -> Lookup {

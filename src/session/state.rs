@@ -7,8 +7,9 @@ use std::time::Instant;
 use tokio::sync::{Notify, watch};
 
 use super::draw::Drawn;
-use super::{Client, IceSession, SessionStats};
-use crate::fanout::ViewerNumbers;
+use super::ice::Ice;
+use super::{Client, SessionStats};
+use crate::fanout::{ViewerHandle, ViewerNumbers};
 use crate::stream::{Stream, StreamKey};
 
 /// States of a session.
@@ -24,7 +25,9 @@ pub(super) struct Session {
     pub(super) publishes: bool,
     pub(super) stream: StreamKey,
     pub(super) stream_id: String,
-    pub(super) ice: IceSession,
+    pub(super) ice: Mutex<Ice>,
+    /// Its peer, once the shard has it.
+    pub(super) viewer: OnceLock<ViewerHandle>,
     pub(super) created: Instant,
     pub(super) state: AtomicU8,
     pub(super) numbers: Arc<Mutex<ViewerNumbers>>,
@@ -40,7 +43,7 @@ impl Session {
         drawn: &Drawn,
         stream: &Stream,
         publishes: bool,
-        ice: IceSession,
+        ice: Ice,
         client: Client,
         now: Instant,
     ) -> Arc<Self> {
@@ -50,7 +53,8 @@ impl Session {
             publishes,
             stream: stream.key(),
             stream_id: stream.id().to_owned(),
-            ice,
+            ice: Mutex::new(ice),
+            viewer: OnceLock::new(),
             client,
             created: now,
             state: AtomicU8::new(NEW),
@@ -89,6 +93,7 @@ impl Session {
             frames_dropped: numbers.frames_dropped,
             loss_percent: numbers.loss_percent,
             rtt_ms: numbers.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+            remb_bps: numbers.remb_bps,
             seconds: self.created.elapsed().as_secs_f64(),
         }
     }

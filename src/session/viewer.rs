@@ -8,9 +8,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::candidates::candidates;
 use super::draw::Drawn;
+use super::ice::Ice;
 use super::publisher::Publishing;
 use super::state::{CHECKING, CONNECTED, NEW, Session};
-use super::{Client, Created, IceSession, SessionError, Shared};
+use super::whole::whole;
+use super::{Client, Created, SessionError, Shared};
+use crate::config::MissingMedia;
 use crate::events::EventKind;
 use crate::fanout::{NewViewer, ViewerEvent, ViewerHandle};
 use crate::net::Path;
@@ -39,6 +42,9 @@ pub(super) fn start(
         return Err(SessionError::Closing);
     }
     let chosen = choose_playback(offer, info.video, info.audio)?;
+    if shared.settings.missing_media == MissingMedia::Refused {
+        whole(offer, &chosen)?;
+    }
     // RFC 8842 §5.3: an offer that is `passive` makes us the client.
     let role = if offer.setup == Setup::Passive {
         Role::Client
@@ -65,14 +71,13 @@ pub(super) fn start(
             cname: &drawn.cname,
             ssrc: (drawn.video.ssrc, drawn.audio.ssrc),
             rtx_ssrc: drawn.rtx_ssrc,
+            inactive: shared.settings.missing_media == MissingMedia::Inactive,
         },
     );
-    let ice = IceSession {
-        etag: credentials.ufrag.clone(),
-        remote_ufrag: offer.ufrag.clone(),
-    };
+    let ice = Ice::new(&credentials.ufrag, (&offer.ufrag, &offer.pwd), &answer, now);
     let session = Session::new(&drawn, stream, false, ice, client, now);
-    shared.registry.insert(session.clone())?;
+    let inserted = shared.registry.insert(session.clone());
+    inserted.inspect_err(|_| shared.counters.sessions_refused.inc())?;
     shared.counters.sessions_total.inc();
     let (events, from_shard) = mpsc::channel(EVENTS_MAX);
     let etag = credentials.ufrag.clone();
@@ -81,18 +86,18 @@ pub(super) fn start(
     let codecs = codecs(&info, playing);
     let viewer = shared.fanout.add(NewViewer {
         setup: ViewerSetup {
-            pwd: credentials.pwd,
+            credentials,
             tracks: [
                 drawn.track(Media::Video, codecs[0], &chosen),
                 drawn.track(Media::Audio, codecs[1], &chosen),
             ],
             cname: drawn.cname.as_str().into(),
         },
-        ufrag: credentials.ufrag,
         stream: stream.clone(),
         events,
         numbers: session.numbers.clone(),
     });
+    let _ = session.viewer.set(viewer.clone());
     let task = Task {
         shared: shared.clone(),
         session: session.clone(),
@@ -133,7 +138,8 @@ pub(super) struct Task {
     pub(super) watch: watch::Receiver<StreamInfo>,
     /// What it plays; a publisher plays nothing.
     pub(super) codecs: [Option<Codec>; 2],
-    /// Where the last DTLS datagram came from: answers go there.
+    /// Where the last DTLS datagram came from: answers go there. None for what a timer sends, the first flight of a
+    /// client among it: that goes to every checked address, for one alone may lead nowhere.
     pub(super) path: Option<Path>,
     /// A client waits for the first connectivity check before its first flight.
     pub(super) begun: bool,
@@ -174,11 +180,8 @@ impl Task {
             tokio::select! {
                 biased;
                 () = self.session.end_wanted.notified() => return self.session.end_reason.get().copied().unwrap_or("closed"),
-                event = self.from_shard.recv() => match event {
-                    Some(event) => if let Some(reason) = self.heard(event) { return reason },
-                    None => return "closed",
-                },
                 () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now).into()), if timer.is_some() => {
+                    self.path = None;
                     self.dtls.handle_timeout(Instant::now());
                 }
                 () = tokio::time::sleep_until(setup_deadline), if !connected => return "setup_timeout",
@@ -191,6 +194,11 @@ impl Task {
                         return "codec";
                     }
                 }
+                // Last: a flood of datagrams holds up none of the above.
+                event = self.from_shard.recv() => match event {
+                    Some(event) => if let Some(reason) = self.heard(event) { return reason },
+                    None => return "closed",
+                },
             }
         }
     }
@@ -232,16 +240,18 @@ impl Task {
 
     fn heard(&mut self, event: ViewerEvent) -> Option<&'static str> {
         match event {
-            ViewerEvent::Checked(path) => {
-                let _ = self.session.state.compare_exchange(
+            ViewerEvent::Checked(_) => {
+                let first = self.session.state.compare_exchange(
                     NEW,
                     CHECKING,
                     Ordering::Relaxed,
                     Ordering::Relaxed,
                 );
+                if first.is_ok() {
+                    self.shared.registry.checked(&self.session);
+                }
                 if self.role == Role::Client && !self.begun {
                     self.begun = true;
-                    self.path = Some(path);
                     self.dtls.handle_timeout(Instant::now());
                 }
             }

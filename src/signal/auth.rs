@@ -53,7 +53,7 @@ pub(super) fn check_token(
         Action::Play => &signal.settings.play_token,
         Action::Publish => &signal.settings.publish_token,
     };
-    let given = token(&request.http);
+    let given = token(&request.http, signal.settings.raw_token);
     if matches(expected.as_deref(), &given) {
         return Ok(());
     }
@@ -71,9 +71,11 @@ pub(super) fn check_token(
     Err(Box::new(unauthorized(detail, &challenge)))
 }
 
-/// Whether `given` is the configured token for playing, or none is configured.
-pub(crate) fn may_play(signal: &Signal, given: &str) -> bool {
-    matches(signal.settings.play_token.as_deref(), given)
+/// For what tells of all streams (the list, the metrics): the token for playing, then the host's callback, asked with an
+/// empty stream id. The error is the answer.
+pub(crate) async fn gate(signal: &Signal, request: &Request) -> Result<(), Box<Response<Bytes>>> {
+    check_token(signal, Action::Play, request)?;
+    ask(signal, Action::Play, "", request).await
 }
 
 /// Compares in constant time: how much of a guess was right can't be measured.
@@ -92,7 +94,7 @@ pub(super) async fn ask(
     let query = AuthQuery {
         action,
         stream_id: stream_id.to_owned(),
-        token: token(&request.http),
+        token: token(&request.http, signal.settings.raw_token),
         query: request.http.uri().query().unwrap_or("").to_owned(),
         remote_addr: request.remote_addr.clone(),
         user_agent: text(headers, USER_AGENT).to_owned(),
@@ -119,11 +121,16 @@ pub(super) async fn ask(
 }
 
 /// The Bearer token, its scheme compared without case (RFC 9110 §11.1), else `?token=` or `?jwt=` (P025); or empty.
-pub(crate) fn token(request: &::http::Request<Bytes>) -> String {
-    let bearer = text(request.headers(), AUTHORIZATION)
-        .split_once(' ')
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim().to_owned());
+/// `raw`: a header that is one word is the token, too (P024, C071).
+fn token(request: &::http::Request<Bytes>, raw: bool) -> String {
+    let header = text(request.headers(), AUTHORIZATION).trim();
+    let bearer = match header.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            Some(token.trim().to_owned())
+        }
+        None if raw && !header.is_empty() => Some(header.to_owned()),
+        _ => None,
+    };
     bearer.unwrap_or_else(|| {
         let query = request.uri().query().unwrap_or("");
         route::query_value(query, &["token", "jwt"]).unwrap_or_default()
@@ -181,14 +188,23 @@ mod tests {
     /// P020, P025: header first, then the query; `bearer` in any case.
     #[test]
     fn a_token_comes_from_the_header_or_the_query() {
-        assert_eq!(token(&request("/whep/x", Some("Bearer abc"))), "abc");
+        assert_eq!(token(&request("/whep/x", Some("Bearer abc")), false), "abc");
         assert_eq!(
-            token(&request("/whep/x?token=q", Some("bearer abc"))),
+            token(&request("/whep/x?token=q", Some("bearer abc")), false),
             "abc"
         );
-        assert_eq!(token(&request("/whep/x?a=1&token=a%2Fb", None)), "a/b");
-        assert_eq!(token(&request("/whep/x?jwt=j", Some("Basic eDp5"))), "j");
-        assert_eq!(token(&request("/whep/x", Some("abc"))), "");
+        assert_eq!(
+            token(&request("/whep/x?a=1&token=a%2Fb", None), false),
+            "a/b"
+        );
+        assert_eq!(
+            token(&request("/whep/x?jwt=j", Some("Basic eDp5")), false),
+            "j"
+        );
+        assert_eq!(token(&request("/whep/x", Some("abc")), false), "");
+        // P024.
+        assert_eq!(token(&request("/whep/x", Some("abc")), true), "abc");
+        assert_eq!(token(&request("/whep/x", Some("Basic eDp5")), true), "");
     }
 
     /// P021: 401 carries its challenge; what is no refusal status is 403.

@@ -15,6 +15,12 @@ pub const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 /// The one media type of WHEP and WHIP.
 pub const SDP: &str = "application/sdp";
 
+/// Private Network Access (WICG), as Chromium asks and wants to be answered.
+const REQUEST_PRIVATE_NETWORK: HeaderName =
+    HeaderName::from_static("access-control-request-private-network");
+const ALLOW_PRIVATE_NETWORK: HeaderName =
+    HeaderName::from_static("access-control-allow-private-network");
+
 /// P030: PATCH and OPTIONS must be listed.
 const METHODS: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
 /// P030: `*` wouldn't cover Authorization; players send ETag as a request header.
@@ -35,8 +41,9 @@ pub fn is_preflight<B>(request: &Request<B>) -> bool {
 
 /// The answer to a preflight, [`expose`] not yet applied. The same for every path: whether the stream is there is
 /// told to the request itself.
+/// Public pages may reach into a private network where `private_network` says so (P034).
 #[must_use]
-pub fn preflight() -> Response<Bytes> {
+pub fn preflight<B>(request: &Request<B>, private_network: bool) -> Response<Bytes> {
     let mut response = plain(StatusCode::NO_CONTENT, Bytes::new());
     let headers = response.headers_mut();
     headers.insert(
@@ -45,6 +52,9 @@ pub fn preflight() -> Response<Bytes> {
     );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
     headers.insert(ACCEPT_POST, HeaderValue::from_static(SDP));
+    if private_network && request.headers().contains_key(REQUEST_PRIVATE_NETWORK) {
+        headers.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
+    }
     response
 }
 
@@ -83,7 +93,7 @@ mod tests {
 
     fn answered(origins: &[&str], origin: Option<&'static str>) -> Response<Bytes> {
         let origins: Vec<String> = origins.iter().map(|&text| text.to_owned()).collect();
-        let mut response = preflight();
+        let mut response = preflight(&Request::new(()), false);
         expose(
             &origins,
             origin.map(HeaderValue::from_static).as_ref(),

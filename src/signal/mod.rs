@@ -6,14 +6,16 @@
 pub mod auth;
 pub mod cors;
 mod links;
+mod patch;
 pub mod problem;
+pub mod rate;
 mod ready;
 pub mod route;
-mod trickle;
 pub mod whep;
 mod whip;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ::http::{Response, StatusCode};
 use bytes::Bytes;
@@ -40,6 +42,8 @@ pub struct Signal {
     pub auth: auth::AuthHook,
     /// The subsystem's counters.
     pub counters: Arc<Counters>,
+    /// What each client address has left of ADDRESS_RATE_MAX.
+    pub rates: Arc<rate::Rates>,
 }
 
 /// One request with its body already read (and limited).
@@ -76,7 +80,10 @@ impl Signal {
         }
         if cors::is_preflight(&request.http) {
             // P022, P030, P033: before authorisation, and without Link.
-            return cors::preflight();
+            return cors::preflight(&request.http, self.settings.private_network);
+        }
+        if let Some(refusal) = self.rate_limited(request) {
+            return refusal;
         }
         let exists = |id: &str| self.streams.find(id).is_some() || self.ingests.find(id).is_some();
         let path = request.http.uri().path();
@@ -87,5 +94,19 @@ impl Signal {
             Some(Target::WhipSession { secret }) => whip::session(self, request, secret).await,
             None => problem(StatusCode::NOT_FOUND, "there is nothing at this path"),
         }
+    }
+
+    /// P012: 429 for whoever asks too much; reading costs nothing.
+    fn rate_limited(&self, request: &Request) -> Option<Response<Bytes>> {
+        let writes = !request.http.method().is_safe();
+        let per_minute = self.settings.address_rate_max;
+        let now = Instant::now();
+        if !writes || self.rates.allows(&request.remote_addr, per_minute, now) {
+            return None;
+        }
+        self.counters.http_rate_limited.inc();
+        let detail = format!("more than {per_minute} requests in a minute (ADDRESS_RATE_MAX)");
+        let response = problem(StatusCode::TOO_MANY_REQUESTS, &detail);
+        Some(problem::retry_after(response, 60_u32.div_ceil(per_minute)))
     }
 }

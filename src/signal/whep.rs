@@ -1,4 +1,4 @@
-//! WHEP (draft-ietf-wish-whep): POST, DELETE, OPTIONS, GET/HEAD on endpoint and session.
+//! WHEP (draft-ietf-wish-whep): POST, DELETE, OPTIONS, GET/HEAD on endpoint and session; PATCH is in `patch`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +10,15 @@ use bytes::Bytes;
 use super::auth::{self, Action};
 use super::cors::{ACCEPT_POST, SDP};
 use super::problem::{method_not_allowed, plain, problem, retry_after, with};
-use super::{Request, Signal, links, ready, route};
+use super::{Request, Signal, links, patch, ready, route};
 use crate::sdp::offer::{Offer, SdpError};
 use crate::session::{Client, Created, Lookup, SessionError};
 use crate::stream::Stream;
 
 /// P007.
 const ENDPOINT_METHODS: &str = "GET, HEAD, OPTIONS, POST";
-/// P007, without PATCH as long as there is neither trickle nor restart (P061); then it joins, and `Accept-Patch` (P009)
-/// with it.
-const SESSION_METHODS: &str = "GET, HEAD, OPTIONS, DELETE";
+/// P007.
+const SESSION_METHODS: &str = "GET, HEAD, OPTIONS, PATCH, DELETE";
 /// Seconds a player waits before it asks again for a stream without packets (P104).
 const RETRY_NO_MEDIA_S: u32 = 2;
 /// Seconds a player waits when a limit is reached (P013).
@@ -60,7 +59,13 @@ pub(super) async fn session(signal: &Signal, request: &Request, secret: &str) ->
         }
         // P005: 2xx without content.
         Method::GET | Method::HEAD => plain(StatusCode::NO_CONTENT, Bytes::new()),
-        Method::OPTIONS => allowed(SESSION_METHODS),
+        // P009: browsers' clients look there.
+        Method::OPTIONS => with(
+            allowed(SESSION_METHODS),
+            patch::ACCEPT_PATCH,
+            patch::SDPFRAG,
+        ),
+        Method::PATCH => patch::patch(signal, request, secret).await,
         _ => method_not_allowed(SESSION_METHODS),
     }
 }
@@ -99,7 +104,7 @@ async fn post(
 /// The body as an offer: type (415), size (413), form (400) and sense (422), in this order (P004, P055).
 pub(super) fn offer(signal: &Signal, request: &Request) -> Result<Offer, Box<Response<Bytes>>> {
     let refuse = |status, detail: &str| Box::new(problem(status, detail));
-    if !is_sdp(header(request, &CONTENT_TYPE)) {
+    if !is_type(header(request, &CONTENT_TYPE), SDP) {
         let detail = "Content-Type: application/sdp is needed";
         let response = problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
         return Err(Box::new(with(response, ACCEPT_POST, SDP)));
@@ -143,10 +148,12 @@ pub(super) fn created_answer(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(SDP));
     // P016.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // P010: an absolute path without query.
+    // P010: an absolute path without query; behind a known public URL a whole one.
+    let base = signal.settings.public_url.as_deref().unwrap_or("");
     let prefix = &signal.settings.path_prefix;
-    let location = format!("{prefix}/{kind}/{}/{secret}", route::encode(id));
+    let location = format!("{base}{prefix}/{kind}/{}/{secret}", route::encode(id));
     let response = with(response, LOCATION, &location);
+    let response = with(response, patch::ACCEPT_PATCH, patch::SDPFRAG);
     // P050.
     let mut response = with(response, ETAG, &format!("\"{etag}\""));
     links::add(&mut response, &signal.settings);
@@ -219,9 +226,9 @@ fn sdp_problem(error: &SdpError) -> Response<Bytes> {
 }
 
 /// P002: compared without case, parameters ignored.
-fn is_sdp(content_type: &str) -> bool {
+pub(super) fn is_type(content_type: &str, wanted: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or("");
-    essence.trim().eq_ignore_ascii_case(SDP)
+    essence.trim().eq_ignore_ascii_case(wanted)
 }
 
 /// What `/whep/<id>` plays: the process's egress; with WHIP_DIRECT what is published under the id, where it has no egress
@@ -264,7 +271,7 @@ mod tests {
             "application/sdp; charset=utf-8",
             " application/sdp ;x",
         ] {
-            assert!(is_sdp(good), "{good}");
+            assert!(is_type(good, SDP), "{good}");
         }
         for bad in [
             "",
@@ -272,7 +279,7 @@ mod tests {
             "text/plain",
             "application/json; application/sdp",
         ] {
-            assert!(!is_sdp(bad), "{bad}");
+            assert!(!is_type(bad, SDP), "{bad}");
         }
     }
 

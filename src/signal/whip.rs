@@ -5,8 +5,8 @@ use ::http::{Method, Response, StatusCode};
 use bytes::Bytes;
 
 use super::auth::{self, Action};
+use super::patch::{self, ACCEPT_PATCH, SDPFRAG};
 use super::problem::{method_not_allowed, plain, problem, with};
-use super::trickle::{self, ACCEPT_PATCH, FRAGMENT};
 use super::whep::{allowed, created_answer, header, offer, session_problem};
 use super::{Request, Signal, links};
 use crate::session::{Client, Lookup};
@@ -44,10 +44,10 @@ pub(super) async fn session(signal: &Signal, request: &Request, secret: &str) ->
             // P040, C008: 200.
             plain(StatusCode::OK, Bytes::new())
         }
-        Method::PATCH => trickle::patch(signal, request, secret),
+        Method::PATCH => patch::patch(signal, request, secret).await,
         // P005: 2xx without content.
         Method::GET | Method::HEAD => plain(StatusCode::NO_CONTENT, Bytes::new()),
-        Method::OPTIONS => with(allowed(SESSION_METHODS), ACCEPT_PATCH, FRAGMENT),
+        Method::OPTIONS => with(allowed(SESSION_METHODS), ACCEPT_PATCH, SDPFRAG),
         _ => method_not_allowed(SESSION_METHODS),
     }
 }
@@ -70,11 +70,7 @@ async fn post(
         user_agent: header(request, &USER_AGENT).to_owned(),
     };
     match signal.sessions.publish(&point, &offer, client).await {
-        Ok(created) => {
-            let response = created_answer(signal, "whip", id, created);
-            // P009.
-            Ok(with(response, ACCEPT_PATCH, FRAGMENT))
-        }
+        Ok(created) => Ok(created_answer(signal, "whip", id, created)),
         Err(error) => Err(Box::new(session_problem(&error))),
     }
 }

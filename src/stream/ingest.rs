@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::health::Health;
 use super::line::Timeline;
 use super::meter::Rates;
-use super::report::{self, Report, Reports};
+use super::report::{Reports, SenderReport};
 use super::track::{Around, Track};
+use super::warnings::Warning;
 use super::{Expectation, FrameBatch, Stream};
 use crate::rtp::Media;
 use crate::rtp::header::{self, Header};
+use crate::rtp::rtcp::{self, Item};
 
 /// A stream that sends nothing for this long is not live.
 const ALIVE: Duration = Duration::from_secs(3);
@@ -28,6 +31,7 @@ pub struct Ingest {
     timeline: Timeline,
     reports: Reports,
     rates: Rates,
+    health: Health,
     out: Vec<FrameBatch>,
     last_out: Option<Instant>,
     /// Wrong-kind warnings given: per port (video, audio, both), for the other leg's type and for a stranger's.
@@ -50,6 +54,7 @@ impl Ingest {
             timeline: Timeline::new(expectation.start_time_us),
             reports: Reports::default(),
             rates: Rates::default(),
+            health: Health::default(),
             out: Vec::new(),
             last_out: None,
             warned_kind: [[false; 2]; 3],
@@ -100,6 +105,7 @@ impl Ingest {
         if self.last_out.is_some_and(|last| now >= last + ALIVE) {
             self.last_out = None;
             self.rates.stop(self.stream.meter());
+            self.health.silent(&self.stream);
             self.stream.set_live(false);
         } else if self.rates.due().is_some_and(|due| due <= now) {
             self.rates.roll(self.stream.meter(), now);
@@ -122,7 +128,9 @@ impl Ingest {
             self.warn_kind(port, header.payload_type);
             return;
         };
-        let video = self.tracks[Media::Video as usize].is_some();
+        let [video, audio] =
+            [Media::Video, Media::Audio].map(|it| self.tracks[it as usize].is_some());
+        self.health.packet(media, video && audio, &self.stream, now);
         let (track, mut around) = self.split(media as usize);
         let Some(track) = track else { return };
         let payload = &datagram[header.payload.clone()];
@@ -137,23 +145,24 @@ impl Ingest {
     }
 
     fn rtcp(&mut self, datagram: &[u8]) {
-        let (tracks, reports) = (&mut self.tracks, &mut self.reports);
-        let timeline = &mut self.timeline;
-        let sound = report::read(datagram, |report| match report {
-            Report::Sender(report) => {
-                reports.keep(report);
-                for track in tracks.iter_mut().flatten() {
-                    track.reported(report, timeline);
+        for item in rtcp::parse(datagram) {
+            match item {
+                Ok(Item::SenderReport(report)) => self.report(report.into()),
+                Ok(Item::Bye(bye)) => {
+                    for track in self.tracks.iter_mut().flatten() {
+                        track.gate.bye(bye.ssrc);
+                    }
                 }
+                Ok(_) => {}
+                Err(_) => self.malformed(),
             }
-            Report::Bye { ssrc } => {
-                for track in tracks.iter_mut().flatten() {
-                    track.gate.bye(ssrc);
-                }
-            }
-        });
-        if !sound {
-            self.malformed();
+        }
+    }
+
+    fn report(&mut self, report: SenderReport) {
+        self.reports.keep(report);
+        for track in self.tracks.iter_mut().flatten() {
+            track.reported(report, &mut self.timeline);
         }
     }
 
@@ -172,6 +181,9 @@ impl Ingest {
         }
         self.last_out = Some(now);
         for batch in self.out.drain(..) {
+            if batch.media == Media::Video {
+                self.health.video(batch.keyframe, &self.stream, now);
+            }
             if batch.keyframe {
                 self.rates.keyframe(self.stream.meter(), now);
             }
@@ -204,15 +216,15 @@ impl Ingest {
             .filter(|media| port.is_none_or(|port| port == *media))
             .filter_map(|media| types[media as usize])
             .collect();
-        self.stream.warn(
-            "wrong_kind",
-            json!({
-                "port": port.map_or("both", Media::name),
-                "got": got,
-                "expected": expected,
-                "sender": if crossed { "other_leg" } else { "foreign" },
-            }),
-        );
+        let detail = json!({
+            "port": port.map_or("both", Media::name),
+            "got": got,
+            "expected": expected,
+            "sender": if crossed { "other_leg" } else { "foreign" },
+        });
+        // Who sends it may differ: each is told, though the code may hold already.
+        self.stream
+            .tell(Warning::WrongKind, port.unwrap_or(Media::Video), detail);
     }
 
     fn split(&mut self, index: usize) -> (Option<&mut Track>, Around<'_>) {
@@ -231,6 +243,10 @@ impl Ingest {
         self.stream.expect(expectation);
         self.timeline.starts_at(expectation.start_time_us);
         self.warned_kind = Default::default();
+        self.health.silent(&self.stream);
+        for media in [Media::Video, Media::Audio] {
+            self.stream.clear_warning(Warning::WrongKind, media);
+        }
         let expected = [expectation.video, expectation.audio];
         for (media, expected) in [Media::Video, Media::Audio].into_iter().zip(expected) {
             let index = media as usize;

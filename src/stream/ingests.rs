@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
 use std::time::{Duration, Instant};
 
+use super::history::Limits;
 use super::{Expectation, Ingest, Stream, StreamKey};
 use crate::events::Events;
 use crate::stats::Counters;
@@ -92,10 +93,11 @@ impl IngestPoint {
         id: &str,
         key: StreamKey,
         expectation: Expectation,
+        kept: Limits,
         counters: Arc<Counters>,
         events: Events,
     ) -> Arc<Self> {
-        let (stream, mut ingest) = Stream::new(id, key, expectation, counters, events);
+        let (stream, mut ingest) = Stream::new(id, key, expectation, kept, counters, events);
         ingest.follow_reports();
         let point = Arc::new(Self {
             stream,
@@ -226,6 +228,10 @@ mod tests {
             "cam",
             StreamKey(1),
             expectation,
+            Limits {
+                bytes: 1 << 20,
+                time: Duration::from_secs(5),
+            },
             Arc::default(),
             events.clone(),
         )

@@ -4,6 +4,8 @@
 pub mod batch;
 mod gate;
 mod gather;
+mod health;
+pub mod history;
 pub mod ingest;
 pub mod ingests;
 mod line;
@@ -28,12 +30,14 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use self::meter::Meter;
+use self::warnings::{Warning, Warnings};
 use crate::events::{EventKind, Events};
 use crate::rtp::Media;
 use crate::rtp::codec::{Codec, TrackFacts};
 use crate::stats::Counters;
 
 pub use batch::{FrameBatch, PacketSpan};
+pub use history::History;
 pub use ingest::Ingest;
 pub use ingests::{IngestPoint, Ingests};
 pub use meter::StreamStats;
@@ -97,6 +101,8 @@ pub struct Stream {
     counters: Arc<Counters>,
     events: Events,
     meter: Meter,
+    warnings: Warnings,
+    history: History,
     info: watch::Sender<StreamInfo>,
     /// Copied on attach and detach, so that a delivery holds no lock.
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
@@ -113,12 +119,14 @@ pub struct Stream {
 type KeyframeSource = Box<dyn Fn(Instant) -> bool + Send + Sync>;
 
 impl Stream {
-    /// A stream without packets yet, and the one object that may feed it.
+    /// A stream without packets yet, and the one object that may feed it. It keeps pictures for joining viewers within
+    /// the limits `kept`.
     #[must_use]
     pub fn new(
         id: &str,
         key: StreamKey,
         expectation: Expectation,
+        kept: history::Limits,
         counters: Arc<Counters>,
         events: Events,
     ) -> (Arc<Self>, Ingest) {
@@ -130,6 +138,8 @@ impl Stream {
             counters,
             events,
             meter: Meter::default(),
+            warnings: Warnings::default(),
+            history: History::new(kept),
             info: watch::Sender::new(StreamInfo {
                 expected,
                 ..StreamInfo::default()
@@ -244,16 +254,29 @@ impl Stream {
             return;
         }
         self.set_live(false);
+        self.warnings.clear_all();
         self.info.send_modify(|info| {
             info.ended = true;
             info.live = false;
         });
     }
 
+    /// What it sent last: for viewers that join and packets that were lost.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// Numbers for `stats_json`: bitrate, key-frame interval, restarts, packets.
     #[must_use]
     pub fn stats(&self) -> StreamStats {
         self.meter.read()
+    }
+
+    /// Codes of the warnings that hold now.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        self.warnings.codes()
     }
 
     fn expectation(&self) -> Expectation {
@@ -297,13 +320,33 @@ impl Stream {
         &self.meter
     }
 
-    fn warn(&self, code: &str, detail: serde_json::Value) {
-        self.events.warn(&self.id, code, detail);
+    /// The WARNING event, where it did not hold already: then it is true.
+    fn raise(&self, warning: Warning, media: Media, detail: serde_json::Value) -> bool {
+        let new = self.warnings.raise(warning, media);
+        if new {
+            self.events.warn(&self.id, warning.code(), detail);
+        }
+        new
     }
 
-    /// Every closed batch passes here and nowhere else: what keeps batches (a GOP cache, a ring for repairs) sits in front
-    /// of the sinks.
+    /// The event in any case.
+    fn tell(&self, warning: Warning, media: Media, detail: serde_json::Value) {
+        self.hold_warning(warning, media);
+        self.events.warn(&self.id, warning.code(), detail);
+    }
+
+    /// The warning without the event.
+    fn hold_warning(&self, warning: Warning, media: Media) {
+        self.warnings.raise(warning, media);
+    }
+
+    fn clear_warning(&self, warning: Warning, media: Media) {
+        self.warnings.clear(warning, media);
+    }
+
+    /// Every closed batch passes here and nowhere else.
     fn deliver(&self, batch: &Arc<FrameBatch>) {
+        self.history.keep(batch);
         let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
         for sink in sinks.iter() {
             sink.deliver(self.key, Arc::clone(batch));

@@ -1,4 +1,6 @@
-//! The little of RTCP that a leg sends: sender reports and goodbyes (RFC 3550 §6.4.1, §6.6).
+//! The sender reports of a leg (RFC 3550 §6.4.1), kept by SSRC until their packets come.
+
+use crate::rtp::rtcp;
 
 /// Seconds between the NTP epoch (1900) and the Unix epoch.
 const NTP_TO_UNIX_S: i64 = 2_208_988_800;
@@ -12,52 +14,17 @@ pub(super) struct SenderReport {
     pub(super) rtp: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Report {
-    Sender(SenderReport),
-    Bye { ssrc: u32 },
-}
-
-/// Calls `each` for what is of use in a compound packet; false where the framing is broken.
-pub(super) fn read(mut datagram: &[u8], mut each: impl FnMut(Report)) -> bool {
-    while let Some((head, _)) = datagram.split_first_chunk::<4>() {
-        let len = 4 * (usize::from(u16::from_be_bytes([head[2], head[3]])) + 1);
-        if head[0] >> 6 != 2 || len > datagram.len() {
-            return false;
+impl From<rtcp::SenderReport> for SenderReport {
+    fn from(report: rtcp::SenderReport) -> Self {
+        let (seconds, fraction) = ((report.ntp >> 32) as u32, report.ntp as u32);
+        // FFmpeg cuts the fraction of its microseconds off below: rounding up gives them back exactly.
+        let micros = (i64::from(fraction) * 1_000_000 + 0xffff_ffff) >> 32;
+        Self {
+            ssrc: report.ssrc,
+            wall_us: (i64::from(seconds) - NTP_TO_UNIX_S) * 1_000_000 + micros,
+            rtp: report.rtp,
         }
-        let (packet, rest) = datagram.split_at(len);
-        let word = |at: usize| {
-            let bytes = packet.get(at..at + 4)?;
-            Some(u32::from_be_bytes(bytes.try_into().ok()?))
-        };
-        match head[1] {
-            200 => {
-                let (Some(ssrc), Some(seconds), Some(fraction), Some(rtp)) =
-                    (word(4), word(8), word(12), word(16))
-                else {
-                    return false;
-                };
-                // FFmpeg cuts the fraction of its microseconds off below: rounding up gives them back exactly.
-                let micros = (i64::from(fraction) * 1_000_000 + 0xffff_ffff) >> 32;
-                each(Report::Sender(SenderReport {
-                    ssrc,
-                    wall_us: (i64::from(seconds) - NTP_TO_UNIX_S) * 1_000_000 + micros,
-                    rtp,
-                }));
-            }
-            203 => {
-                for index in 0..usize::from(head[0] & 0x1f) {
-                    let Some(ssrc) = word(4 + 4 * index) else {
-                        return false;
-                    };
-                    each(Report::Bye { ssrc });
-                }
-            }
-            _ => {}
-        }
-        datagram = rest;
     }
-    datagram.is_empty()
 }
 
 /// Last sender reports by SSRC: FFmpeg sends one before the first packet of a run, when its SSRC is still unknown.
@@ -101,29 +68,17 @@ mod tests {
 
     #[test]
     fn a_report_of_ffmpeg_keeps_its_microseconds() {
-        let mut seen = Vec::new();
-        assert!(read(&FFMPEG, |report| seen.push(report)));
+        let Some(Ok(rtcp::Item::SenderReport(report))) = rtcp::parse(&FFMPEG).next() else {
+            panic!("a sender report");
+        };
         assert_eq!(
-            seen,
-            [Report::Sender(SenderReport {
+            SenderReport::from(report),
+            SenderReport {
                 ssrc: 0xcded_4c51,
                 wall_us: 1_795_590_950_530_000,
                 rtp: 0xe14e_1af4
-            })]
+            }
         );
-    }
-
-    #[test]
-    fn broken_framing_is_told_and_a_bye_found_behind_a_report() {
-        let mut compound = FFMPEG.to_vec();
-        compound.extend([0x81, 203, 0, 1, 1, 2, 3, 4]);
-        let mut seen = Vec::new();
-        assert!(read(&compound, |report| seen.push(report)));
-        assert_eq!(seen[1], Report::Bye { ssrc: 0x0102_0304 });
-        for cut in 1..FFMPEG.len() {
-            assert!(!read(&FFMPEG[..cut], |_| {}), "{cut}");
-        }
-        assert!(!read(&[0x81, 203, 0, 0], |_| {}));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One medium of a stream on its way in: gate, verification, line, gather, in this order; frame batches come out.
 
+mod complaints;
+
 use std::time::Instant;
 
 use super::batch::FrameBatch;
@@ -10,10 +12,11 @@ use super::params::ParameterSets;
 use super::reorder::{Early, Reorder};
 use super::report::{Reports, SenderReport};
 use super::verify::{Start, Verifier};
-use super::warnings::Warnings;
+use super::warnings::Warning;
 use super::{Stream, TrackExpectation};
 use crate::rtp::Media;
-use crate::rtp::codec::vp8::PictureLine;
+use crate::rtp::codec::pictures::PictureLine;
+use crate::rtp::codec::vp9_describe::{Describer, GROWTH};
 use crate::rtp::codec::{Codec, TrackFacts};
 use crate::rtp::header::Header;
 
@@ -37,6 +40,7 @@ pub(super) struct Track {
     gather: Gather,
     params: ParameterSets,
     prepend_params: bool,
+    describer: Describer,
     pictures: PictureLine,
     held: Vec<Closed>,
     reorder: Reorder,
@@ -45,7 +49,6 @@ pub(super) struct Track {
     /// The sender's sequence number that went out last, within this run.
     last_sent: Option<u64>,
     runs: u64,
-    warnings: Warnings,
 }
 
 impl Track {
@@ -59,6 +62,7 @@ impl Track {
             gather: Gather::default(),
             params: ParameterSets::default(),
             prepend_params: false,
+            describer: Describer::default(),
             pictures: PictureLine::default(),
             held: Vec::new(),
             reorder: Reorder::default(),
@@ -66,7 +70,6 @@ impl Track {
             next_seq: 0,
             last_sent: None,
             runs: 0,
-            warnings: Warnings::new(media, expected),
         }
     }
 
@@ -80,7 +83,7 @@ impl Track {
         }
         self.gate.open();
         self.expected = expected;
-        self.warnings = Warnings::new(self.media, expected);
+        self.forget_complaints(stream);
     }
 
     /// One packet with the track's own payload type. True where a restart of the sender was taken over.
@@ -191,10 +194,11 @@ impl Track {
         let late = self.refused_ssrc.take() == Some(header.ssrc);
         self.verifier = Verifier::new(self.expected.codec, late);
         self.params = ParameterSets::default();
+        self.describer.new_run();
         self.pictures.new_run();
         self.last_sent = None;
-        self.warnings.new_run();
         self.runs += 1;
+        self.forget_complaints(around.stream);
     }
 
     fn advance(&mut self, rtp: u32, now: Instant, around: &mut Around<'_>) {
@@ -209,7 +213,7 @@ impl Track {
         }
         self.verifier.next_frame();
         if !forwards && self.media == Media::Video && self.verifier.is_verified() {
-            self.warnings.b_frames(around.stream);
+            self.warn(Warning::BFrames, around.stream);
         }
     }
 
@@ -230,7 +234,7 @@ impl Track {
                 around.stream.counters().leg_drops.inc();
                 if !self.verifier.is_verified() {
                     self.drop_unproven(around.stream);
-                    self.warnings.mismatch(why.0, around.stream);
+                    self.warn_mismatch(why.0, around.stream);
                 }
                 return;
             }
@@ -238,21 +242,26 @@ impl Track {
         if !proven && self.verifier.is_verified() {
             self.release(now, around);
         }
-        if facts.sequence_header || facts.picture_header {
+        let headers = facts.sequence_header || facts.picture_header || facts.other_header;
+        if headers {
             self.params.learn(self.expected.codec, payload);
             if self.verifier.is_verified() {
                 self.publish(around.stream);
             }
         }
         let timestamp = self.line.timestamp();
-        if self.gather.is_over(seq, timestamp, payload.len()) {
+        if self.gather.is_over(seq, timestamp, payload.len() + GROWTH) {
             self.close(now, around);
         }
+        let payload = match self.expected.codec {
+            Codec::Vp9 => self.describer.describe(seq, payload, &facts),
+            _ => payload,
+        };
         let audio = self.media == Media::Audio;
         let full = self
             .gather
             .push(seq, timestamp, payload, header.marker && !audio, now);
-        if facts.picture_start || !(facts.sequence_header || facts.picture_header) {
+        if facts.picture_start || !headers {
             self.gather.note_picture();
         }
         self.note_start(start, around.stream);
@@ -267,14 +276,17 @@ impl Track {
     fn note_start(&mut self, start: Start, stream: &Stream) {
         match start {
             Start::No => {}
-            Start::Keyframe => self.gather.note_keyframe(),
+            Start::Keyframe => {
+                self.gather.note_keyframe();
+                stream.clear_warning(Warning::NoParameterSets, self.media);
+            }
             // Some encoders send parameter sets once: they are put in front of every later key frame.
-            Start::BareKeyframe if self.params.is_complete() => {
+            Start::BareKeyframe if self.params.as_packet().is_some() => {
                 self.gather.note_keyframe();
                 self.verifier.completed();
                 self.prepend_params = true;
             }
-            Start::BareKeyframe => self.warnings.parameter_sets(stream),
+            Start::BareKeyframe => self.warn(Warning::NoParameterSets, stream),
         }
     }
 
@@ -282,8 +294,10 @@ impl Track {
         let Some(mut closed) = self.gather.close() else {
             return;
         };
-        if std::mem::take(&mut self.prepend_params) {
-            closed.prepend(self.params.as_stap_a());
+        if std::mem::take(&mut self.prepend_params)
+            && let Some(sets) = self.params.as_packet()
+        {
+            closed.prepend(sets);
         }
         let proven = self.verifier.is_verified();
         if proven || self.verifier.frame_closed() {
@@ -315,11 +329,12 @@ impl Track {
         let first_seq = self.next_seq + hole;
         self.next_seq = first_seq + closed.packets.len() as u64;
         self.last_sent = Some(closed.last_seq());
-        if self.expected.codec == Codec::Vp8 {
+        if matches!(self.expected.codec, Codec::Vp8 | Codec::Vp9) {
             for span in &closed.packets {
                 let start = span.offset as usize;
                 let end = start + usize::from(span.len);
-                self.pictures.rewrite(&mut closed.payload[start..end]);
+                let payload = &mut closed.payload[start..end];
+                self.pictures.rewrite(self.expected.codec, payload);
             }
         }
         out.push(FrameBatch {
@@ -340,6 +355,7 @@ impl Track {
             profile_level_id: self.verifier.profile_level_id,
         };
         stream.set_track(self.media, Some(facts));
+        stream.clear_warning(Warning::CodecMismatch, self.media);
     }
 
     /// Drops what an unproven run has gathered.
@@ -363,17 +379,6 @@ impl Track {
         stream.counters().leg_drops.add(packets);
         if self.verifier.mismatch {
             stream.counters().leg_codec_mismatch.add(packets);
-        }
-    }
-
-    fn warn_unproven(&mut self, stream: &Stream) {
-        let needs_sets = matches!(self.expected.codec, Codec::H264 | Codec::H265 | Codec::Av1);
-        if needs_sets && !self.verifier.mismatch {
-            self.warnings.parameter_sets(stream);
-        } else {
-            self.verifier.mismatch = true;
-            self.warnings
-                .mismatch("no key frame of this codec came", stream);
         }
     }
 }

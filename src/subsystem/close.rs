@@ -42,8 +42,10 @@ impl Running {
     /// What is late goes on in the background; the next close waits for it.
     fn close(&self, deadline: &mut Deadline) -> Result<(), Error> {
         self.living.sessions.close();
+        // Inputs first: what they feed ends while its viewers can still be told.
+        let inputs = self.living.inputs.close(deadline);
         let processes = self.living.processes.close(deadline);
-        processes.and(self.tail.close(deadline))
+        inputs.and(processes).and(self.tail.close(deadline))
     }
 }
 

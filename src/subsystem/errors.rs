@@ -66,7 +66,9 @@ impl From<PortsError> for Error {
     fn from(error: PortsError) -> Self {
         match error {
             PortsError::Io(_) => Self::Io(error.to_string()),
-            PortsError::RangeFull { .. } | PortsError::NoneFound => Self::Limit(error.to_string()),
+            PortsError::RangeFull { .. } | PortsError::NoneFound | PortsError::NoFour(_) => {
+                Self::Limit(error.to_string())
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod errors;
 #[cfg(test)]
 mod fake_world;
 mod gate;
+mod inputs;
 mod processes;
 mod report;
 mod serve;
@@ -36,11 +37,12 @@ use crate::session::Sessions;
 use crate::signal::Signal;
 use crate::signal::auth::AuthHook;
 use crate::stats::Counters;
-use crate::stream::{Ingests, Streams};
+use crate::stream::{Ingests, Streams, history};
 
 use close::Tail;
 use errors::check_id;
 use gate::Gate;
+use inputs::{Around, Inputs};
 use processes::Processes;
 use report::{Living, metrics_text};
 use serve::Serve;
@@ -154,12 +156,6 @@ impl Subsystem {
         }
     }
 
-    /// The ingests; None where disabled.
-    #[must_use]
-    pub fn ingests(&self) -> Option<&Ingests> {
-        self.running.as_ref().map(|it| &it.living.ingests)
-    }
-
     /// Processes with egress legs.
     #[must_use]
     pub fn stream_count(&self) -> u32 {
@@ -168,6 +164,55 @@ impl Subsystem {
             .as_ref()
             .map_or(0, |it| it.living.processes.count());
         u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Upper bounds of what [`Subsystem::input_start`] gives: (legs, argument bytes with NULs), as for processes.
+    #[must_use]
+    pub fn input_bounds(&self, id: &str, settings: &ProcessSettings) -> (usize, usize) {
+        if self.enabled() {
+            inputs::bounds(id, settings)
+        } else {
+            (0, 0)
+        }
+    }
+
+    /// Reserves the leg FFmpeg reads a publisher from (idempotent per id). Errors as of [`Subsystem::process_start`].
+    pub fn input_start(&self, id: &str, settings: &ProcessSettings) -> Result<Vec<Leg>, Error> {
+        check_id(id)?;
+        if self.gate.shut() {
+            return Err(closed());
+        }
+        match &self.running {
+            Some(running) => running.living.inputs.start(id, settings),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The publisher leaves, whip_teardown runs, FFmpeg's input ends. NotFound for an unknown id.
+    pub fn input_stop(&self, id: &str) -> Result<(), Error> {
+        self.inputs(id)?.stop(id)
+    }
+
+    /// Asks the publisher for a key frame. NotFound for an unknown id.
+    pub fn input_request_keyframe(&self, id: &str) -> Result<(), Error> {
+        self.inputs(id)?.request_keyframe(id)
+    }
+
+    /// Ends FFmpeg's current reading; ingest, ports and publisher stay. NotFound for an unknown id.
+    pub fn input_interrupt(&self, id: &str) -> Result<(), Error> {
+        self.inputs(id)?.interrupt(id)
+    }
+
+    /// Where publishers are taken in.
+    #[must_use]
+    pub fn ingests(&self) -> Option<&Ingests> {
+        self.running.as_ref().map(|it| &it.living.ingests)
+    }
+
+    fn inputs(&self, id: &str) -> Result<&Inputs, Error> {
+        let running = self.running.as_ref();
+        let inputs = running.map(|it| &*it.living.inputs);
+        inputs.ok_or_else(|| errors::unknown(id))
     }
 
     /// Starts the listener; the bound port. Invalid (address), Io (busy, names it), State (closed, or listening already).
@@ -258,24 +303,47 @@ impl Running {
             sessions: sessions.clone(),
             auth: hooks.auth.clone(),
             counters: counters.clone(),
+            rates: Arc::default(),
+        };
+        let keys = Arc::new(AtomicU64::new(1));
+        let kept = history::Limits {
+            bytes: settings.gop_cache_bytes,
+            time: settings.gop_cache,
         };
         let world = Live {
             runtime: runtime.clone(),
             fanout: fanout.clone(),
             streams: streams.clone(),
             sessions: sessions.clone(),
+            hooks: hooks.clone(),
+            counters: counters.clone(),
+            events: events.clone(),
+            keys: keys.clone(),
+            kept,
+        };
+        let ports = Ports::new(settings.leg_ports.clone());
+        let processes =
+            Processes::new(world, ports.clone(), counters.clone(), settings.stop_linger);
+        let around = Around {
+            runtime: runtime.clone(),
+            fanout: fanout.clone(),
+            sessions: sessions.clone(),
+            ingests: ingests.clone(),
             hooks,
             counters: counters.clone(),
             events: events.clone(),
-            keys: AtomicU64::new(1),
+            keys,
+            kept,
+            ports,
+            claims: processes.claims(),
         };
-        let ports = Ports::new(settings.leg_ports.clone());
-        let processes = Processes::new(world, ports, counters.clone(), settings.stop_linger);
+        let inputs = Inputs::new(around, settings.input_transport)?;
         let living = Living {
             processes: Arc::new(processes),
+            inputs: Arc::new(inputs),
+            ingests,
             sessions,
             streams,
-            ingests,
         };
         let metrics = {
             let (counters, events, living) = (counters.clone(), events.clone(), living.clone());

@@ -27,7 +27,7 @@ pub(super) struct Processes<W: World> {
     ports: Ports,
     counters: Arc<Counters>,
     linger: Duration,
-    claims: Claims,
+    claims: Arc<Claims>,
     closing: AtomicBool,
     lingers: AtomicU64,
     entries: Mutex<HashMap<String, Entry<W>>>,
@@ -62,7 +62,7 @@ impl<W: World> Processes<W> {
             ports,
             counters,
             linger,
-            claims: Claims::default(),
+            claims: Arc::default(),
             closing: AtomicBool::new(false),
             lingers: AtomicU64::new(0),
             entries: Mutex::default(),
@@ -110,6 +110,8 @@ impl<W: World> Processes<W> {
         self.closing.store(true, Ordering::SeqCst);
         // A start that claimed its id before the line above is in `claims`; one that claims it later sees `closing`.
         let mut ids = self.claims.ids();
+        // The inputs' end with them.
+        ids.retain(|id| !id.starts_with('\0'));
         ids.extend(self.lock().keys().cloned());
         ids.sort();
         ids.dedup();
@@ -138,9 +140,14 @@ impl<W: World> Processes<W> {
         }
     }
 
-    /// Whether the calling thread is inside a teardown hook.
+    /// Whether the calling thread is inside a teardown hook, of a process or of an input.
     pub(super) fn in_hook(&self) -> bool {
         self.claims.held_here()
+    }
+
+    /// Who works on which id; inputs have theirs there, too.
+    pub(super) fn claims(&self) -> Arc<Claims> {
+        self.claims.clone()
     }
 
     fn close_one(&self, id: &str, deadline: &mut Deadline) -> Result<(), Error> {

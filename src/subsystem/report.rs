@@ -1,18 +1,20 @@
 //! What is going on, as numbers, JSON and Prometheus text.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
 use crate::events::Events;
 use crate::leg::Leg;
 use crate::metrics::{Snapshot, StreamGauges};
-use crate::rtp::codec::TrackFacts;
+use crate::rtp::codec::{Codec, TrackFacts};
 use crate::session::Sessions;
 use crate::stats::Counters;
 use crate::stream::{Ingests, Stream, Streams};
 
 use super::Subsystem;
+use super::inputs::{InputReport, Inputs};
 use super::processes::Processes;
 use super::world::Live;
 
@@ -37,6 +39,7 @@ impl Subsystem {
             "counters": counters,
             "udp": running.map(|it| it.udp.as_slice()).unwrap_or_default(),
             "http": running.and_then(|it| it.serve.addr()),
+            "inputs": living.map(Living::inputs_json).unwrap_or_default(),
             "streams": living.map(Living::streams_json).unwrap_or_default(),
             "sessions": living.map(|it| it.sessions.stats()).unwrap_or_default(),
         })
@@ -64,9 +67,10 @@ impl Subsystem {
 #[derive(Clone)]
 pub(super) struct Living {
     pub(super) processes: Arc<Processes<Live>>,
+    pub(super) inputs: Arc<Inputs>,
+    pub(super) ingests: Ingests,
     pub(super) sessions: Sessions,
     pub(super) streams: Streams,
-    pub(super) ingests: Ingests,
 }
 
 /// The Prometheus text of a subsystem.
@@ -97,12 +101,16 @@ impl Living {
         let streams = self.processes.count() as u64;
         let publishers = self.sessions.publishers();
         let viewers = self.sessions.count().saturating_sub(publishers);
-        (streams, self.ingests.count() as u64, viewers, publishers)
+        (streams, self.inputs.count() as u64, viewers, publishers)
     }
 
     fn streams_json(&self) -> Vec<Value> {
         let streams = self.streams.all();
         streams.iter().map(|it| self.stream_json(it)).collect()
+    }
+
+    fn inputs_json(&self) -> Vec<Value> {
+        self.inputs.report().iter().map(input_json).collect()
     }
 
     fn stream_json(&self, stream: &Stream) -> Value {
@@ -120,6 +128,7 @@ impl Living {
             "bitrate_bps": stats.bitrate_bps,
             "keyframe_interval_ms": stats.keyframe_interval.map(|it| it.as_secs_f64() * 1e3),
             "restarts": stats.restarts,
+            "warnings": stream.warnings(),
         })
     }
 
@@ -136,10 +145,43 @@ impl Living {
 }
 
 fn track(facts: TrackFacts) -> Value {
-    let profile = facts
-        .profile_level_id
+    let h264 = facts.codec == Codec::H264;
+    let numbers = facts.profile_level_id;
+    let hex = numbers
+        .filter(|_| h264)
         .map(|[a, b, c]| format!("{a:02x}{b:02x}{c:02x}"));
-    json!({ "codec": facts.codec.name(), "profile_level_id": profile })
+    let profile = numbers.filter(|_| !h264);
+    json!({
+        "codec": facts.codec.name(),
+        "profile_level_id": hex,
+        "profile": profile.map(|[profile, ..]| profile),
+        "level": profile.filter(|_| facts.codec != Codec::Vp9).map(|[.., level]| level),
+    })
+}
+
+fn input_json(input: &InputReport) -> Value {
+    let stream = input.point.stream();
+    let (info, stats, numbers) = (stream.info(), stream.stats(), &input.numbers);
+    json!({
+        "id": input.point.id(),
+        "live": info.live,
+        "video": info.video.map(track),
+        "audio": info.audio.map(track),
+        "leg": leg(&input.leg),
+        "packets": stats.packets,
+        "bytes": stats.bytes,
+        "bitrate_bps": stats.bitrate_bps,
+        "keyframe_interval_ms": stats.keyframe_interval.map(|it| it.as_secs_f64() * 1e3),
+        "restarts": stats.restarts,
+        "ffmpeg": {
+            "reading": numbers.reading.load(Ordering::Relaxed),
+            "readings": numbers.readings.load(Ordering::Relaxed),
+            "packets": numbers.packets.load(Ordering::Relaxed),
+            "bytes": numbers.bytes.load(Ordering::Relaxed),
+            "frames_dropped": numbers.frames_dropped.load(Ordering::Relaxed),
+            "silence": numbers.silence.load(Ordering::Relaxed),
+        },
+    })
 }
 
 fn leg(leg: &Leg) -> Value {

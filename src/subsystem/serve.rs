@@ -50,6 +50,12 @@ impl Serve {
             let text = format!("already listening on {}", listener.local_addr());
             return Err(Error::State(text));
         }
+        // P017.
+        let settings = &self.signal.settings;
+        if settings.https_only && settings.tls.is_none() && !addr.ip().is_loopback() {
+            let text = format!("addr: {addr} would speak plain HTTP, and HTTPS_ONLY is set");
+            return Err(Error::Invalid(text));
+        }
         let (signal, metrics) = (self.signal.clone(), self.metrics.clone());
         let listener =
             Listener::bind(signal, metrics, addr, &self.runtime).map_err(|error| match error {

@@ -38,6 +38,14 @@ fn settings(enable: bool) -> Settings {
         whip_direct: false,
         wait_for_stream: Duration::ZERO,
         stop_linger: Duration::ZERO,
+        input_transport: crate::config::InputTransport::Udp,
+        public_url: None,
+        https_only: false,
+        raw_token: false,
+        private_network: false,
+        missing_media: Default::default(),
+        address_rate_max: 0,
+        max_half_open: 256,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::fanout::Fanout;
 use crate::leg::receive::{Feed, Task};
 use crate::session::Sessions;
 use crate::stats::Counters;
-use crate::stream::{Expectation, Ingest, Stream, StreamKey, Streams};
+use crate::stream::{Expectation, Ingest, Stream, StreamKey, Streams, history};
 
 use super::Hooks;
 
@@ -45,7 +45,9 @@ pub(super) struct Live {
     pub(super) hooks: Hooks,
     pub(super) counters: Arc<Counters>,
     pub(super) events: Events,
-    pub(super) keys: AtomicU64,
+    pub(super) keys: Arc<AtomicU64>,
+    /// What a stream may keep for joining viewers.
+    pub(super) kept: history::Limits,
 }
 
 impl World for Live {
@@ -55,7 +57,7 @@ impl World for Live {
     fn open(&self, id: &str, expectation: Expectation) -> (Arc<Stream>, Ingest) {
         let key = StreamKey(self.keys.fetch_add(1, Ordering::Relaxed));
         let (counters, events) = (self.counters.clone(), self.events.clone());
-        let (stream, ingest) = Stream::new(id, key, expectation, counters, events);
+        let (stream, ingest) = Stream::new(id, key, expectation, self.kept, counters, events);
         self.streams.insert(stream.clone());
         (stream, ingest)
     }

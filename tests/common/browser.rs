@@ -34,12 +34,24 @@ const FLAGS: &[&str] = &[
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
     pub(crate) state: String,
+    /// What making the offer took; the times below count from the POST.
+    pub(crate) offer_ms: f64,
     pub(crate) connected_ms: Option<f64>,
     pub(crate) first_frame_ms: Option<f64>,
     pub(crate) frames_decoded: u64,
     pub(crate) key_frames_decoded: u64,
     pub(crate) video_codec: Option<String>,
     pub(crate) video_lost: i64,
+    /// As the browser counts them: a frame that stands three times as long as usual.
+    pub(crate) freezes: u64,
+    pub(crate) freeze_seconds: f64,
+    /// Requests it sent: for packets again, for key frames.
+    pub(crate) nacks: u64,
+    pub(crate) plis: u64,
+    /// Packets that came as RTX.
+    pub(crate) repaired: u64,
+    /// Mean time in the jitter buffer.
+    pub(crate) coded_delay_ms: Option<f64>,
     pub(crate) audio_packets: u64,
     pub(crate) audio_energy: f64,
     pub(crate) width: u32,
@@ -103,6 +115,27 @@ impl Browser {
 
     pub(crate) fn goto(&self, url: &str) {
         self.runtime.block_on(self.client().goto(url)).unwrap();
+    }
+
+    /// Clicks the element a selector finds, as a person does.
+    pub(crate) fn click(&self, selector: &str) {
+        self.runtime.block_on(async {
+            let locator = fantoccini::Locator::Css(selector);
+            let element = self.client().find(locator).await.unwrap();
+            element.click().await.unwrap();
+        });
+    }
+
+    /// Makes the window so large, in CSS pixels with the browser's own frame.
+    pub(crate) fn resize(&self, width: u32, height: u32) {
+        self.runtime
+            .block_on(self.client().set_window_size(width, height))
+            .unwrap();
+    }
+
+    /// A PNG of what the window shows.
+    pub(crate) fn screenshot(&self) -> Vec<u8> {
+        self.runtime.block_on(self.client().screenshot()).unwrap()
     }
 
     /// Opens a tab, and makes it the current one. Gives the one that was current before.

@@ -6,6 +6,8 @@ pub(crate) mod ffmpeg;
 pub(crate) mod host;
 pub(crate) mod products;
 pub(crate) mod publish;
+pub(crate) mod relay;
+pub(crate) mod replay;
 pub(crate) mod site;
 
 use std::path::PathBuf;

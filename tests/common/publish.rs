@@ -11,6 +11,11 @@ use super::browser::Browser;
 use super::host::Host;
 use super::{PATIENCE, eventually};
 
+const KEPT: corertc::stream::history::Limits = corertc::stream::history::Limits {
+    bytes: 16 << 20,
+    time: std::time::Duration::from_secs(12),
+};
+
 /// An ingest of `video` and Opus under `id`.
 pub(crate) fn ingest(host: &Host, id: &str, video: Option<Codec>) -> Arc<IngestPoint> {
     // Far from the keys the subsystem gives.
@@ -28,7 +33,7 @@ pub(crate) fn ingest(host: &Host, id: &str, video: Option<Codec>) -> Arc<IngestP
     let key = StreamKey(KEYS.fetch_add(1, Ordering::Relaxed));
     let counters = host.subsystem.counters().clone();
     let events = host.subsystem.events().clone();
-    let point = IngestPoint::new(id, key, expectation, counters, events);
+    let point = IngestPoint::new(id, key, expectation, KEPT, counters, events);
     host.subsystem.ingests().unwrap().insert(point.clone());
     point
 }

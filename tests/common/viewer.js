@@ -3,6 +3,19 @@
 
 window.whep = (() => {
   const viewers = new Map();
+  let change = '';
+
+  // Offers are those of a player that can do less from now on: 'no rtx'.
+  function changeOffer(what) {
+    change = what;
+  }
+
+  function changed(sdp) {
+    if (change !== 'no rtx') {
+      return sdp;
+    }
+    return sdp.split('\n').filter((line) => !/ rtx\/|apt=/.test(line)).join('\n');
+  }
 
   // A peer connection and the element that shows what it receives.
   function prepare(name) {
@@ -38,12 +51,14 @@ window.whep = (() => {
     for (const kind of kinds) {
       pc.addTransceiver(kind, { direction: 'recvonly' });
     }
+    const began = performance.now();
     await pc.setLocalDescription();
     viewer.posted = performance.now();
+    viewer.offer = viewer.posted - began;
     const response = await fetch(url, {
       method: 'POST',
       headers: { 'Content-Type': 'application/sdp' },
-      body: pc.localDescription.sdp,
+      body: changed(pc.localDescription.sdp),
     });
     const body = await response.text();
     if (response.status === 201) {
@@ -73,12 +88,19 @@ window.whep = (() => {
     const { pc, video, connected, firstFrame } = viewers.get(name);
     const seen = {
       state: pc.connectionState,
+      offerMs: viewers.get(name).offer ?? 0,
       connectedMs: connected,
       firstFrameMs: firstFrame,
       framesDecoded: 0,
       keyFramesDecoded: 0,
       videoCodec: null,
       videoLost: 0,
+      freezes: 0,
+      freezeSeconds: 0,
+      nacks: 0,
+      plis: 0,
+      repaired: 0,
+      codedDelayMs: null,
       audioPackets: 0,
       audioEnergy: 0,
       width: video.videoWidth,
@@ -93,6 +115,12 @@ window.whep = (() => {
         seen.framesDecoded = entry.framesDecoded ?? 0;
         seen.keyFramesDecoded = entry.keyFramesDecoded ?? 0;
         seen.videoLost = entry.packetsLost ?? 0;
+        seen.freezes = entry.freezeCount ?? 0;
+        seen.freezeSeconds = entry.totalFreezesDuration ?? 0;
+        seen.nacks = entry.nackCount ?? 0;
+        seen.plis = entry.pliCount ?? 0;
+        seen.repaired = entry.retransmittedPacketsReceived ?? 0;
+        seen.codedDelayMs = (entry.jitterBufferDelay / entry.jitterBufferEmittedCount) * 1000;
         seen.videoCodec = stats.get(entry.codecId)?.mimeType ?? null;
       } else {
         seen.audioPackets = entry.packetsReceived ?? 0;
@@ -136,5 +164,5 @@ window.whep = (() => {
     return { status: response.status };
   }
 
-  return { watch, report, loop, leave };
+  return { changeOffer, watch, report, loop, leave };
 })();

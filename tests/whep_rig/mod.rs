@@ -1,6 +1,8 @@
 //! What the WHEP tests share: a subsystem, a process whose legs are fed like FFmpeg feeds them, requests, an offer.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod checks;
+
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use corertc::config::{ProcessSettings, Settings, VideoCodec};
+use corertc::config::{MissingMedia, ProcessSettings, Settings, VideoCodec};
 use corertc::rtp::codec::Codec;
 use corertc::signal::auth::AuthHook;
 use corertc::subsystem::{Hooks, Subsystem};
@@ -48,6 +50,14 @@ pub(crate) fn settings() -> Settings {
         whip_direct: false,
         wait_for_stream: Duration::ZERO,
         stop_linger: Duration::ZERO,
+        input_transport: corertc::config::InputTransport::Rtsp,
+        public_url: None,
+        https_only: false,
+        raw_token: false,
+        private_network: false,
+        missing_media: MissingMedia::Rejected,
+        address_rate_max: 0,
+        max_half_open: 256,
     }
 }
 
@@ -112,7 +122,7 @@ pub(crate) fn fed(subsystem: &Subsystem, id: &str, video: bool, audio: bool) -> 
     Feed { stop, threads }
 }
 
-fn packet(kind: u32, payload_type: u8, seq: u16) -> Vec<u8> {
+pub(crate) fn packet(kind: u32, payload_type: u8, seq: u16) -> Vec<u8> {
     let video = kind == 1;
     let step = if video { 1800 } else { 960 };
     let mut packet = vec![0x80, payload_type | if video { 0x80 } else { 0 }];

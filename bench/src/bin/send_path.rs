@@ -1,16 +1,19 @@
-//! CPU of the sender per packet and viewer, corertc beside the `webrtc` crate (and any contender) in one run, in turn.
+//! CPU of the sender per packet and viewer, corertc beside the floor, the `webrtc` crate and any contender in one run, in
+//! turn: for every link and every number of viewers asked for.
 
 use std::thread;
 use std::time::Duration;
 
-use corertc_bench::link::Link;
-use corertc_bench::report::{self, median, number};
+use corertc_bench::link::{self, Link};
+use corertc_bench::plot::{self, Group};
+use corertc_bench::report::{self, argument, median, number, numbers};
 use corertc_bench::run::{self, Rig};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A run that lost more doesn't count.
 const LOSS_MAX: f64 = 0.001;
 
+#[derive(Clone, Copy)]
 struct Load {
     viewers: usize,
     fps: usize,
@@ -28,15 +31,35 @@ struct Outcome {
 
 fn main() -> std::io::Result<()> {
     corertc_bench::child::play_role();
-    let load = Load {
-        viewers: number("--viewers", 100),
-        fps: number("--fps", 30),
-        packets: number("--packets", 14),
-        seconds: number("--seconds", 10),
-        sample: number("--sample", 256),
-    };
-    let link = Link::open()?;
     let servers = run::servers();
+    let mut groups = Vec::new();
+    let mut complete = true;
+    for name in link::names() {
+        let link = Link::named(&name)?;
+        for viewers in numbers("--viewers", 100) {
+            let load = Load {
+                viewers,
+                fps: number("--fps", 30),
+                packets: number("--packets", 14),
+                seconds: number("--seconds", 10),
+                sample: number("--sample", 256),
+            };
+            let (group, all) = compare(&servers, &link, &load);
+            groups.push(group);
+            complete &= all;
+        }
+    }
+    if let Some(path) = argument("--svg") {
+        std::fs::write(path, plot::svg(&groups))?;
+    }
+    match complete {
+        true => Ok(()),
+        false => Err(std::io::Error::other("too few runs that count")),
+    }
+}
+
+/// All servers in turn under one load; the bars of the plot, and whether enough runs counted.
+fn compare(servers: &[(String, Option<String>)], link: &Link, load: &Load) -> (Group, bool) {
     let runs = number("--runs", 3);
     let mut results: Vec<Results> = servers.iter().map(|_| Results::default()).collect();
     // A run that doesn't count is made up for, as often as there are runs.
@@ -45,17 +68,22 @@ fn main() -> std::io::Result<()> {
             if results.counted.len() >= runs {
                 continue;
             }
-            match measure(server, &link, &load) {
+            match measure(server, link, load) {
                 Ok(outcome) => results.add(&format!("run {round} {}", server.0), &outcome),
                 Err(error) => eprintln!("run {round} {}: {error}", server.0),
             }
         }
     }
-    tell(&servers, &load, link.name, &results);
-    match results.iter().all(|results| results.counted.len() >= runs) {
-        true => Ok(()),
-        false => Err(std::io::Error::other("too few runs that count")),
-    }
+    tell(servers, load, link.name, &results);
+    let bars = servers.iter().zip(&results);
+    let group = Group {
+        title: format!("{}, {} viewers", link.name, load.viewers),
+        bars: bars
+            .map(|((name, _), results)| (name.clone(), median(&results.counted)))
+            .collect(),
+    };
+    let complete = results.iter().all(|results| results.counted.len() >= runs);
+    (group, complete)
 }
 
 #[derive(Default)]
@@ -95,13 +123,9 @@ fn measure(
     rig.join(load.viewers, 16, load.sample as u32)?;
     rig.trickle(false)?;
     rig.feed(2 * load.fps, load.packets, load.fps)?;
-    // What is still under way when the feed returns.
-    let settle = || thread::sleep(Duration::from_millis(500));
-    settle();
-    let (totals_before, before) = (rig.totals()?, rig.figures()?);
+    let (totals_before, before) = (settled(&mut rig)?, rig.figures()?);
     let sent = rig.feed(load.seconds * load.fps, load.packets, load.fps)?;
-    settle();
-    let (after, totals) = (rig.figures()?, rig.totals()?);
+    let (totals, after) = (settled(&mut rig)?, rig.figures()?);
     let gained =
         |name: &str| totals[name].as_u64().unwrap_or(0) - totals_before[name].as_u64().unwrap_or(0);
     let expected = (sent * load.viewers as u64) as f64;
@@ -111,6 +135,22 @@ fn measure(
         loss: 1.0 - received as f64 / expected,
         authentic: gained("read") > 0 && gained("read") == gained("authentic"),
     })
+}
+
+/// The totals once nothing arrives any more: a server may hold back packets for longer than the feed takes to end.
+fn settled(rig: &mut Rig) -> std::io::Result<Value> {
+    let mut last = Value::Null;
+    for _ in 0..50 {
+        thread::sleep(Duration::from_millis(300));
+        let totals = rig.totals()?;
+        if totals["received"] == last["received"] {
+            return Ok(totals);
+        }
+        last = totals;
+    }
+    Err(std::io::Error::other(
+        "packets still arrive 15 s after the feed ended",
+    ))
 }
 
 fn tell(servers: &[(String, Option<String>)], load: &Load, link: &str, results: &[Results]) {
@@ -144,6 +184,7 @@ fn tell(servers: &[(String, Option<String>)], load: &Load, link: &str, results: 
         "discarded",
         "worst loss",
     ];
+    println!("\n{link}, {} viewers", load.viewers);
     report::table(&heads, &rows);
     report::json(&json!({
         "bench": "send_path", "viewers": load.viewers, "fps": load.fps, "packets_per_frame": load.packets,

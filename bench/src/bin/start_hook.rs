@@ -38,6 +38,7 @@ fn main() {
         "start median",
         "p99",
         "max",
+        "over 2 ms",
         "stop median",
         "fds leaked",
         "heap growth",
@@ -64,6 +65,7 @@ impl Outcome {
             us(percentile(&self.starts, 0.5)),
             us(percentile(&self.starts, 0.99)),
             us(percentile(&self.starts, 1.0)),
+            self.late().to_string(),
             us(percentile(&self.stops, 0.5)),
             self.fds.to_string(),
             format!("{} B", self.heap_bytes),
@@ -71,11 +73,16 @@ impl Outcome {
         ]
     }
 
+    /// Starts over the limit; on a busy machine some wait for a core, not for us.
+    fn late(&self) -> usize {
+        self.starts.iter().filter(|&&us| us > 2000.0).count()
+    }
+
     fn json(&self, name: &str) -> serde_json::Value {
         json!({
             "ports": name, "start_us": {
                 "median": percentile(&self.starts, 0.5), "p99": percentile(&self.starts, 0.99),
-                "max": percentile(&self.starts, 1.0),
+                "max": percentile(&self.starts, 1.0), "over_2_ms": self.late(),
             },
             "stop_us_median": percentile(&self.stops, 0.5), "fds_leaked": self.fds,
             "heap_growth_bytes": self.heap_bytes, "rss_growth_kib": self.rss_kib,
@@ -87,8 +94,9 @@ fn measure(settings: Settings, times: usize) -> Result<Outcome, corertc::error::
     let subsystem = Subsystem::new(settings, servers::corertc::hooks())?;
     let process = ProcessSettings::default();
     let mut outcome = Outcome {
-        starts: Vec::with_capacity(times),
-        stops: Vec::with_capacity(times),
+        // Written once now, so that the pages are there before the first census.
+        starts: vec![1.0; times],
+        stops: vec![1.0; times],
         fds: 0,
         heap_bytes: 0,
         rss_kib: 0,
@@ -107,9 +115,7 @@ fn measure(settings: Settings, times: usize) -> Result<Outcome, corertc::error::
     };
     let before = census();
     for round in 0..times {
-        let (start, stop) = once(&subsystem, &process, round)?;
-        outcome.starts.push(start);
-        outcome.stops.push(stop);
+        (outcome.starts[round], outcome.stops[round]) = once(&subsystem, &process, round)?;
     }
     let after = census();
     outcome.fds = after.0 - before.0;

@@ -6,7 +6,7 @@ mod filter;
 mod http;
 mod io;
 mod sdp;
-mod stun;
+pub mod stun;
 mod viewer;
 
 use std::net::{SocketAddr, UdpSocket};

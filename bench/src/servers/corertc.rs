@@ -66,6 +66,14 @@ pub fn settings() -> Settings {
         whip_direct: false,
         wait_for_stream: Duration::ZERO,
         stop_linger: Duration::ZERO,
+        input_transport: corertc::config::InputTransport::Rtsp,
+        public_url: None,
+        https_only: false,
+        raw_token: false,
+        private_network: false,
+        missing_media: Default::default(),
+        address_rate_max: 0,
+        max_half_open: 0,
     }
 }
 

@@ -6,6 +6,7 @@
 //! another language does the same (`contenders/`).
 
 pub mod corertc;
+mod floor;
 mod webrtc;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,6 +19,7 @@ use crate::{child, host, report};
 pub fn serve(name: &str) -> Result<(), String> {
     match name {
         "corertc" => corertc::serve(),
+        "floor" => floor::serve(),
         "webrtc" => webrtc::serve(),
         other => Err(format!("no server named {other}")),
     }

@@ -13,7 +13,8 @@ pub(super) fn video(settings: &ProcessSettings) -> Vec<String> {
         VideoCodec::Copy => copy(&mut args, settings.source_codec),
         VideoCodec::Encode(codec) => encode(&mut args, settings, codec),
     }
-    // FFmpeg's RTP packetizers of these two are marked experimental.
+    // FFmpeg's RTP packetizers of these two are marked experimental. Before FFmpeg 8 there is none for AV1: such an FFmpeg
+    // ends at once with "Unsupported codec av1", or goes on without the video where ISOLATE is set.
     if matches!(settings.wire_codec(), Codec::Vp9 | Codec::Av1) {
         push(&mut args, &["-strict", "experimental"]);
     }
@@ -53,7 +54,11 @@ fn copy(args: &mut Vec<String>, source: Codec) {
             args,
             &["-bsf:v", "h264_mp4toannexb,dump_extra=freq=keyframe"],
         ),
-        Codec::H265 => push(args, &["-bsf:v", "hevc_mp4toannexb"]),
+        // The first filter is enough for files; RTSP's parameter sets from SDP come by the second alone.
+        Codec::H265 => push(
+            args,
+            &["-bsf:v", "hevc_mp4toannexb,dump_extra=freq=keyframe"],
+        ),
         _ => {}
     }
 }

@@ -151,7 +151,10 @@ fn only_h264_and_h265_are_filtered_when_copied_and_no_map_is_optional() {
             Codec::H264,
             Some("h264_mp4toannexb,dump_extra=freq=keyframe"),
         ),
-        (Codec::H265, Some("hevc_mp4toannexb")),
+        (
+            Codec::H265,
+            Some("hevc_mp4toannexb,dump_extra=freq=keyframe"),
+        ),
         (Codec::Vp8, None),
         (Codec::Vp9, None),
         (Codec::Av1, None),

@@ -2,6 +2,7 @@
 
 mod attributes;
 pub mod credentials;
+pub mod generations;
 pub mod stun;
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub struct Inbound {
     rtp: RtpHalf,
     rtcp: Transform,
     rtcp_windows: Windows<RTCP_WINDOW_WORDS>,
+    rtcp_in_order: bool,
 }
 
 enum RtpHalf {
@@ -36,6 +37,7 @@ impl Inbound {
         Ok(Self {
             rtcp: Transform::new(&master, Usage::Rtcp)?,
             rtcp_windows: Windows::default(),
+            rtcp_in_order: false,
             rtp: RtpHalf::Asleep(master),
         })
     }
@@ -54,9 +56,15 @@ impl Inbound {
         let index = u64::from(word & !E_BIT);
         self.rtcp_windows.check(ssrc, index)?;
         let plain_len = self.rtcp.open_rtcp(ssrc, packet, word)?;
-        self.rtcp_windows.accept(ssrc, index);
+        self.rtcp_in_order = self.rtcp_windows.accept(ssrc, index);
         packet.truncate(plain_len);
         Ok(())
+    }
+
+    /// The SRTCP packet opened last was not overtaken by a later one of its source.
+    #[must_use]
+    pub fn rtcp_in_order(&self) -> bool {
+        self.rtcp_in_order
     }
 }
 

@@ -44,6 +44,29 @@ impl Outbound {
         }
     }
 
+    /// [`Outbound::seal_rtp_into`] of a payload that is changed on its way. No other payload may ever have this index.
+    /// `out` has room for the payload once more.
+    pub fn seal_rtp_changed(
+        &self,
+        header: &[u8],
+        payload: &[u8],
+        index: u64,
+        change: impl FnOnce(&mut [u8]),
+        out: &mut [u8],
+    ) -> usize {
+        let sealed_len = header.len() + payload.len() + self.rtp.rtp_overhead();
+        let Some((sealed, rest)) = out.split_at_mut_checked(sealed_len) else {
+            return 0;
+        };
+        // The changed copy stands behind what comes of it.
+        let Some(plain) = rest.get_mut(..payload.len()) else {
+            return 0;
+        };
+        plain.copy_from_slice(payload);
+        change(plain);
+        self.seal_rtp_into(header, plain, index, sealed)
+    }
+
     /// [`Outbound::seal_rtp`] to the beginning of `out`: the length written, 0 where nothing was sealed, for the same
     /// reasons or since `out` is too small.
     #[inline]

@@ -36,10 +36,14 @@ impl<const WORDS: usize> Windows<WORDS> {
         }
     }
 
-    /// After authentication.
-    pub(super) fn accept(&mut self, ssrc: u32, index: u64) {
+    /// After authentication. True where no later packet of this source came before.
+    pub(super) fn accept(&mut self, ssrc: u32, index: u64) -> bool {
         match self.windows.iter_mut().find(|window| window.ssrc == ssrc) {
-            Some(window) => window.accept(index),
+            Some(window) => {
+                let newest = index > window.highest;
+                window.accept(index);
+                newest
+            }
             None => {
                 let mut window = Window {
                     ssrc,
@@ -48,6 +52,7 @@ impl<const WORDS: usize> Windows<WORDS> {
                 };
                 window.mark(index);
                 self.windows.push(window);
+                true
             }
         }
     }

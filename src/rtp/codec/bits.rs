@@ -6,6 +6,7 @@ pub(super) struct Bits<'a> {
     at: usize,
     bit: u8,
     zeros: u8,
+    raw: bool,
 }
 
 impl<'a> Bits<'a> {
@@ -15,11 +16,20 @@ impl<'a> Bits<'a> {
             at: 0,
             bit: 0,
             zeros: 0,
+            raw: false,
+        }
+    }
+
+    /// The same over bytes without emulation prevention (VP9, AV1).
+    pub(super) fn raw(bytes: &'a [u8]) -> Self {
+        Self {
+            raw: true,
+            ..Self::new(bytes)
         }
     }
 
     pub(super) fn flag(&mut self) -> Option<bool> {
-        if self.bit == 0 && self.zeros >= 2 && *self.bytes.get(self.at)? == 3 {
+        if !self.raw && self.bit == 0 && self.zeros >= 2 && *self.bytes.get(self.at)? == 3 {
             // emulation_prevention_three_byte
             self.at += 1;
             self.zeros = 0;

@@ -1,12 +1,19 @@
 //! H.265 over RTP (RFC 7798): single NAL units, aggregation packets, fragmentation units, without DONL.
 
+use super::bits::Bits;
 use super::{NotThisCodec, PayloadFacts};
 
-const VPS: u8 = 32;
-const SPS: u8 = 33;
-const PPS: u8 = 34;
-const AP: u8 = 48;
-const FU: u8 = 49;
+use self::nal::{AP, FU, PPS, SPS, VPS};
+
+/// NAL unit types (H.265 table 7-1, RFC 7798 §4.4).
+pub mod nal {
+    #![allow(missing_docs, reason = "the standard's own names")]
+    pub const VPS: u8 = 32;
+    pub const SPS: u8 = 33;
+    pub const PPS: u8 = 34;
+    pub const AP: u8 = 48;
+    pub const FU: u8 = 49;
+}
 
 /// Reads one payload.
 pub fn inspect(payload: &[u8]) -> Result<PayloadFacts, NotThisCodec> {
@@ -56,6 +63,31 @@ pub fn inspect(payload: &[u8]) -> Result<PayloadFacts, NotThisCodec> {
     Ok(facts)
 }
 
+/// The NAL units that stand whole in a payload: itself, or the parts of an AP.
+pub fn whole_units(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let kind = kind_of(payload);
+    let mut rest = match kind {
+        Some(AP) => payload.get(2..).unwrap_or(&[]),
+        None | Some(FU) => &[],
+        Some(_) => payload,
+    };
+    std::iter::from_fn(move || {
+        if kind != Some(AP) {
+            return (!rest.is_empty()).then(|| std::mem::take(&mut rest));
+        }
+        let (size, tail) = rest.split_first_chunk::<2>()?;
+        let (unit, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*size)))?;
+        rest = tail;
+        Some(unit)
+    })
+}
+
+/// The type a NAL unit or payload has by its header.
+#[must_use]
+pub fn kind_of(unit: &[u8]) -> Option<u8> {
+    unit.first().map(|first| first >> 1 & 0x3f)
+}
+
 /// §1.1.4: forbidden bit, type, layer, temporal id plus one (never zero).
 fn unit_type(unit: &[u8]) -> Result<u8, NotThisCodec> {
     let &[first, second, _, ..] = unit else {
@@ -79,11 +111,27 @@ fn note(kind: u8, body: &[u8], facts: &mut PayloadFacts) {
             facts.picture_start |= is_first_slice(body);
             facts.keyframe_start |= is_first_slice(body);
         }
-        VPS => {}
-        SPS => facts.sequence_header = true,
+        VPS => facts.other_header = true,
+        SPS => {
+            facts.sequence_header = true;
+            facts.profile_level_id = profile_tier_level(body).or(facts.profile_level_id);
+        }
         PPS => facts.picture_header = true,
         _ => {}
     }
+}
+
+/// general_profile_idc, general_tier_flag and general_level_idc of an SPS (H.265 §7.3.2.2.1, §7.3.3).
+fn profile_tier_level(body: &[u8]) -> Option<[u8; 3]> {
+    let mut bits = Bits::new(body);
+    bits.number(8)?; // sps_video_parameter_set_id, sps_max_sub_layers_minus1, sps_temporal_id_nesting_flag
+    bits.number(2)?; // general_profile_space
+    let tier = u8::from(bits.flag()?);
+    let profile = bits.number(5)? as u8;
+    bits.number(32)?; // general_profile_compatibility_flag
+    bits.number(32)?; // constraint flags, 48 bits
+    bits.number(16)?;
+    Some([profile, tier, bits.number(8)? as u8])
 }
 
 /// first_slice_segment_in_pic_flag
@@ -108,6 +156,28 @@ mod tests {
         assert!(idr.keyframe_start);
         assert_eq!(idr.unfinished, Some(20));
         assert!(!inspect(&[0x02, 1, 0xd0, 9]).unwrap().keyframe_start);
+    }
+
+    #[test]
+    fn an_sps_tells_profile_tier_and_level() {
+        // libx265 through FFmpeg: Main, level 2.0, with emulation prevention in the constraint flags.
+        let sps = [
+            0x42, 1, 1, 1, 0x60, 0, 0, 3, 0, 0x90, 0, 0, 3, 0, 0, 3, 0, 0x3c, 0xa0, 0x0a,
+        ];
+        assert_eq!(inspect(&sps).unwrap().profile_level_id, Some([1, 0, 60]));
+        assert_eq!(inspect(&sps[..9]).unwrap().profile_level_id, None);
+    }
+
+    #[test]
+    fn whole_units_are_found_in_all_three_forms() {
+        let ap = [0x60, 1, 0, 3, 0x40, 1, 9, 0, 3, 0x42, 1, 8];
+        let kinds: Vec<_> = whole_units(&ap)
+            .map(|unit| kind_of(unit).unwrap())
+            .collect();
+        assert_eq!(kinds, [VPS, SPS]);
+        assert_eq!(whole_units(&[0x44, 1, 7]).count(), 1);
+        assert_eq!(whole_units(&[0x62, 1, 0x94, 1]).count(), 0);
+        assert_eq!(whole_units(&[]).count(), 0);
     }
 
     #[test]

@@ -5,8 +5,10 @@ mod bits;
 pub mod h264;
 pub mod h265;
 pub mod opus;
+pub mod pictures;
 pub mod vp8;
 pub mod vp9;
+pub mod vp9_describe;
 
 /// A codec this library carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,7 +51,9 @@ impl Codec {
 pub struct TrackFacts {
     /// The codec that was parsed.
     pub codec: Codec,
-    /// profile_idc, constraint flags, level_idc of the last SPS (H264 only; RFC 6184 §8.1).
+    /// What a decoder must be able to do, from the last sequence header; three numbers whose meaning is the codec's:
+    /// profile_idc, constraint flags, level_idc (H264; RFC 6184 §8.1); profile, tier, level (H265: general_profile_idc,
+    /// general_tier_flag, general_level_idc; AV1: seq_profile, seq_tier, seq_level_idx); profile, 0, 0 (VP9).
     pub profile_level_id: Option<[u8; 3]>,
 }
 
@@ -67,7 +71,9 @@ pub struct PayloadFacts {
     /// That picture is intra coded without being a key frame by type: with parameter sets in front a decoder can
     /// start there too (open groups of pictures of broadcasters).
     pub intra_start: bool,
-    /// profile_idc, constraint flags, level_idc of an SPS in it (H264 only).
+    /// A further parameter set is in it (VPS of H265).
+    pub other_header: bool,
+    /// What a sequence header in it says; the numbers of [`TrackFacts::profile_level_id`].
     pub profile_level_id: Option<[u8; 3]>,
     /// A fragment (FU) that goes on from the packet before, by its NAL type.
     pub continues: Option<u8>,

@@ -1,5 +1,6 @@
-//! VP8 over RTP (RFC 7741): the payload descriptor, key frames, and PictureIDs that go on across FFmpeg's restarts.
+//! VP8 over RTP (RFC 7741): the payload descriptor and key frames.
 
+use super::pictures::{Numbers, PictureId};
 use super::{NotThisCodec, PayloadFacts};
 
 /// The payload descriptor (§4.2).
@@ -15,17 +16,6 @@ pub struct Descriptor {
     pub picture_id: Option<PictureId>,
     /// TL0PICIDX: where it stands.
     pub tl0_at: Option<usize>,
-}
-
-/// A PictureID in a descriptor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PictureId {
-    /// Offset of its first byte.
-    pub at: usize,
-    /// Its value, 7 or 15 bits.
-    pub value: u16,
-    /// Whether it has 15 bits.
-    pub long: bool,
 }
 
 impl Descriptor {
@@ -49,20 +39,10 @@ impl Descriptor {
             let (_, extension) = take()?;
             if extension & 0x80 != 0 {
                 let (at, high) = take()?;
-                descriptor.picture_id = Some(if high & 0x80 != 0 {
-                    let (_, low) = take()?;
-                    PictureId {
-                        at,
-                        value: u16::from_be_bytes([high & 0x7f, low]),
-                        long: true,
-                    }
-                } else {
-                    PictureId {
-                        at,
-                        value: u16::from(high),
-                        long: false,
-                    }
-                });
+                if high & 0x80 != 0 {
+                    take()?;
+                }
+                descriptor.picture_id = PictureId::read(payload, at);
             }
             if extension & 0x40 != 0 {
                 descriptor.tl0_at = Some(take()?.0);
@@ -107,56 +87,10 @@ pub fn inspect(payload: &[u8]) -> Result<PayloadFacts, NotThisCodec> {
     Ok(facts)
 }
 
-/// Keeps PictureID and TL0PICIDX of a stream going where a new sender starts anew (FFmpeg: at 0 on every start).
-///
-/// Within one run the sender's own steps are kept, so that a lost frame stays visible as a gap.
-#[derive(Debug, Clone, Default)]
-pub struct PictureLine {
-    shift: u16,
-    tl0_shift: u8,
-    last: Option<u16>,
-    last_tl0: u8,
-    anchored: bool,
-}
-
-impl PictureLine {
-    /// The next payload is of a new sender.
-    pub fn new_run(&mut self) {
-        self.anchored = false;
-    }
-
-    /// Rewrites the descriptor of one payload in place. A payload without PictureID stays as it is.
-    pub fn rewrite(&mut self, payload: &mut [u8]) {
-        let Ok(descriptor) = Descriptor::parse(payload) else {
-            return;
-        };
-        let Some(id) = descriptor.picture_id else {
-            return;
-        };
-        let tl0 = descriptor.tl0_at.map(|at| payload[at]);
-        if !self.anchored {
-            self.anchored = true;
-            let next = self.last.map_or(id.value, |last| last.wrapping_add(1));
-            self.shift = next.wrapping_sub(id.value);
-            let next_tl0 = self
-                .last
-                .map_or(tl0.unwrap_or(0), |_| self.last_tl0.wrapping_add(1));
-            self.tl0_shift = next_tl0.wrapping_sub(tl0.unwrap_or(0));
-        }
-        let value = id.value.wrapping_add(self.shift) & 0x7fff;
-        self.last = Some(value);
-        if id.long {
-            let [high, low] = value.to_be_bytes();
-            payload[id.at] = high | 0x80;
-            payload[id.at + 1] = low;
-        } else {
-            payload[id.at] = (value & 0x7f) as u8;
-        }
-        if let (Some(at), Some(tl0)) = (descriptor.tl0_at, tl0) {
-            self.last_tl0 = tl0.wrapping_add(self.tl0_shift);
-            payload[at] = self.last_tl0;
-        }
-    }
+/// Where the descriptor of a payload numbers its picture.
+pub(super) fn numbers(payload: &[u8]) -> Option<Numbers> {
+    let descriptor = Descriptor::parse(payload).ok()?;
+    Some((descriptor.picture_id?, descriptor.tl0_at))
 }
 
 #[cfg(test)]
@@ -191,43 +125,5 @@ mod tests {
         ] {
             assert!(inspect(other).is_err(), "{other:02x?}");
         }
-    }
-
-    #[test]
-    fn picture_ids_go_on_where_a_new_sender_starts_at_zero() {
-        let mut line = PictureLine::default();
-        let send = |line: &mut PictureLine, id: u16| {
-            let mut payload = KEY;
-            payload[2..4].copy_from_slice(&(id | 0x8000).to_be_bytes());
-            line.rewrite(&mut payload);
-            Descriptor::parse(&payload)
-                .unwrap()
-                .picture_id
-                .unwrap()
-                .value
-        };
-        for (given, expected) in [(0x7ffe, 0x7ffe), (0x7ffe, 0x7ffe), (0x7fff, 0x7fff)] {
-            assert_eq!(send(&mut line, given), expected);
-        }
-        line.new_run();
-        // The wrap at 15 bits, then the sender's own gap of one.
-        for (given, expected) in [(0, 0), (0, 0), (1, 1), (3, 3)] {
-            assert_eq!(send(&mut line, given), expected);
-        }
-        line.new_run();
-        assert_eq!(send(&mut line, 0), 4);
-        assert_eq!(send(&mut line, 1), 5);
-    }
-
-    #[test]
-    fn short_picture_ids_and_tl0picidx_go_on_too() {
-        let mut line = PictureLine::default();
-        let mut first = [0x90, 0xc0, 0x7f, 9, 0x71, 0, 0];
-        line.rewrite(&mut first);
-        assert_eq!(first[2..4], [0x7f, 9]);
-        line.new_run();
-        let mut second = [0x90, 0xc0, 0x00, 0, 0x71, 0, 0];
-        line.rewrite(&mut second);
-        assert_eq!(second[2..4], [0, 10]);
     }
 }

@@ -21,6 +21,8 @@ fn a_key_frame_is_one_batch_with_its_parameter_sets() {
     assert_eq!((batches[0].first_seq, batches[1].first_seq), (0, 2));
     assert_eq!(batches[1].timestamp - batches[0].timestamp, 3600);
     assert_eq!(rig.counters.leg_packets_in.value(), 3);
+    let bytes = 3 * 12 + PARAMS.len() + IDR.len() + SLICE.len();
+    assert_eq!(rig.counters.leg_bytes_in.value(), bytes as u64);
     assert_eq!(rig.stream.stats().packets, 3);
 }
 

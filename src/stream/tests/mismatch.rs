@@ -118,7 +118,7 @@ fn one_broken_packet_of_a_proven_run_is_dropped_alone() {
 
 #[test]
 fn copied_h264_without_parameter_sets_is_named_and_held_back() {
-    let (mut rig, mut video) = (Rig::new(Codec::H264), Sender::video(1));
+    let (mut rig, mut video) = (Rig::of_video(Codec::H264), Sender::video(1));
     for frame in 0..100 {
         let payload = if frame % 25 == 0 { IDR } else { SLICE };
         video.send(&mut rig, frame * 40, true, payload);
@@ -146,8 +146,8 @@ fn a_run_that_never_shows_a_key_frame_is_named_after_two_seconds() {
 
 #[test]
 fn a_run_let_in_without_its_first_key_frame_may_take_longer() {
-    let (mut rig, mut first, mut second) =
-        (Rig::new(Codec::H264), Sender::video(1), Sender::video(2));
+    let mut rig = Rig::of_video(Codec::H264);
+    let (mut first, mut second) = (Sender::video(1), Sender::video(2));
     first.send_keyframe(&mut rig, 0);
     second.send_keyframe(&mut rig, 0);
     for frame in 1..200 {

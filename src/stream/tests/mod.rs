@@ -1,6 +1,8 @@
 //! A stream fed by FFmpeg-like senders and by publishers on a virtual clock.
 
 mod batching;
+mod codecs;
+mod health;
 mod liveness;
 mod mismatch;
 mod publishers;

@@ -8,6 +8,7 @@ use crate::rtp::Media;
 use crate::rtp::codec::Codec;
 use crate::rtp::header;
 use crate::stats::Counters;
+use crate::stream::history::Limits;
 use crate::stream::{Expectation, FrameBatch, Ingest, Sink, Stream, StreamKey, TrackExpectation};
 
 pub(super) const T0_US: u64 = 1_700_000_000_000_000;
@@ -55,12 +56,30 @@ impl Rig {
         })
     }
 
+    /// A stream that has no audio.
+    pub(super) fn of_video(codec: Codec) -> Self {
+        let video = TrackExpectation {
+            codec,
+            payload_type: VIDEO_PT,
+            copied: true,
+        };
+        Self::with(Expectation {
+            video: Some(video),
+            audio: None,
+            start_time_us: T0_US,
+        })
+    }
+
     pub(super) fn with(expectation: Expectation) -> Self {
         let (counters, events) = (Arc::new(Counters::default()), Events::default());
         let (stream, ingest) = Stream::new(
             "cam",
             StreamKey(7),
             expectation,
+            Limits {
+                bytes: 1 << 20,
+                time: Duration::from_secs(12),
+            },
             Arc::clone(&counters),
             events.clone(),
         );

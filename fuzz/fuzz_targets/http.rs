@@ -1,0 +1,4 @@
+//! See `bodies::http`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| corertc_fuzz::http(input));

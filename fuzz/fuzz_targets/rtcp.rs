@@ -1,0 +1,4 @@
+//! See `bodies::rtcp`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| corertc_fuzz::rtcp(input));

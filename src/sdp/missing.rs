@@ -1,0 +1,44 @@
+//! m-sections of media the stream lacks, answered as inactive (P086): for players that stumble over a rejected one.
+
+use super::answer::{Lines, mid};
+use super::offer::{Direction, MediaOffer};
+
+/// Whether a section can stand in the answer without a track: audio or video over RTP that the player wants.
+pub(super) fn stands(section: &MediaOffer) -> bool {
+    matches!(section.kind.as_str(), "audio" | "video")
+        && !section.rejected
+        && !section.codecs.is_empty()
+        && section.direction != Direction::Inactive
+}
+
+/// Writes it: the offer's first format (RFC 3264 §6.1 wants one), no direction, no SSRC. `transport` writes what the
+/// bundle's sections have in common.
+pub(super) fn write(out: &mut Lines, section: &MediaOffer, transport: impl FnOnce(&mut Lines)) {
+    let Some(codec) = section.codecs.first() else {
+        return;
+    };
+    let pt = codec.payload_type;
+    out.line(format_args!(
+        "m={} 9 {} {pt}",
+        section.kind, section.protocol
+    ));
+    out.line(format_args!("c=IN IP4 0.0.0.0"));
+    mid(out, section);
+    out.line(format_args!("a=inactive"));
+    out.line(format_args!("a=rtcp-mux"));
+    transport(out);
+    // A static payload type has no rtpmap (RFC 3551 §6).
+    if !codec.name.is_empty() {
+        let channels = match codec.channels {
+            1 => String::new(),
+            channels => format!("/{channels}"),
+        };
+        out.line(format_args!(
+            "a=rtpmap:{pt} {}/{}{channels}",
+            codec.name, codec.clock_rate
+        ));
+    }
+    if !codec.fmtp.is_empty() {
+        out.line(format_args!("a=fmtp:{pt} {}", codec.fmtp));
+    }
+}

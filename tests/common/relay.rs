@@ -1,0 +1,131 @@
+//! A bad network between viewers and the server: a UDP relay that loses media on the way down.
+//!
+//! The server listens on 127.0.0.1 and announces 127.0.0.2; the relay listens there, on the same port.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use corertc::config::Settings;
+
+use super::host::Host;
+
+/// How often a thread looks whether it shall end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The running relay. Dropping it ends it.
+pub(crate) struct Relay {
+    state: Arc<State>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct State {
+    ending: AtomicBool,
+    /// Of 1000 media packets, how many are lost.
+    loss: AtomicU32,
+    /// This payload type is lost whatever the loss is; 0 for none.
+    payload_type: AtomicU32,
+    lost: AtomicU64,
+}
+
+impl Relay {
+    /// What a host's settings need for a relay in front of it.
+    pub(crate) fn announce(settings: &mut Settings) {
+        settings.udp_listen = vec!["127.0.0.1:0".parse().unwrap()];
+        settings.announce = vec!["127.0.0.2".parse().unwrap()];
+    }
+
+    /// In front of a host with such settings.
+    pub(crate) fn before(host: &Host) -> Self {
+        let server: SocketAddr = host.stats()["udp"][0].as_str().unwrap().parse().unwrap();
+        let listener = UdpSocket::bind(("127.0.0.2", server.port())).unwrap();
+        let state = Arc::new(State::default());
+        let thread = {
+            let state = Arc::clone(&state);
+            std::thread::spawn(move || relay(&Arc::new(listener), server, &state))
+        };
+        Self {
+            state,
+            thread: Some(thread),
+        }
+    }
+
+    /// From now on so many of 1000 media packets to viewers are lost, retransmissions like all others.
+    pub(crate) fn lose(&self, per_mille: u32) {
+        self.state.loss.store(per_mille, Ordering::Relaxed);
+    }
+
+    /// From now on all packets of this payload type are lost.
+    pub(crate) fn lose_type(&self, payload_type: u8) {
+        self.state
+            .payload_type
+            .store(payload_type.into(), Ordering::Relaxed);
+    }
+
+    /// Packets lost so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.state.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.state.ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn relay(listener: &Arc<UdpSocket>, server: SocketAddr, state: &Arc<State>) {
+    let mut ways: Vec<(SocketAddr, Arc<UdpSocket>, JoinHandle<()>)> = Vec::new();
+    let mut bytes = [0; 2048];
+    listener.set_read_timeout(Some(LOOK)).unwrap();
+    while !state.ending.load(Ordering::Relaxed) {
+        let Ok((len, viewer)) = listener.recv_from(&mut bytes) else {
+            continue;
+        };
+        if !ways.iter().any(|(known, _, _)| *known == viewer) {
+            let upstream = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
+            upstream.connect(server).unwrap();
+            upstream.set_read_timeout(Some(LOOK)).unwrap();
+            let (listener, state) = (Arc::clone(listener), Arc::clone(state));
+            let way = Arc::clone(&upstream);
+            let thread = std::thread::spawn(move || down(&way, &listener, viewer, &state));
+            ways.push((viewer, upstream, thread));
+        }
+        if let Some((_, upstream, _)) = ways.iter().find(|(known, _, _)| *known == viewer) {
+            let _ = upstream.send(&bytes[..len]);
+        }
+    }
+    for (_, _, thread) in ways {
+        let _ = thread.join();
+    }
+}
+
+fn down(upstream: &UdpSocket, listener: &UdpSocket, viewer: SocketAddr, state: &State) {
+    let mut bytes = [0; 2048];
+    // A fixed seed: no run is unluckier than another.
+    let mut random = 12_345_u64;
+    while !state.ending.load(Ordering::Relaxed) {
+        let Ok(len) = upstream.recv(&mut bytes) else {
+            continue;
+        };
+        // RFC 7983: RTP and RTCP begin with 128–191, and RTCP's second byte is 192–223 (RFC 5761).
+        let media = (128..192).contains(&bytes[0]) && !(192..224).contains(&bytes[1]);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let unlucky = (random >> 33) % 1000 < u64::from(state.loss.load(Ordering::Relaxed));
+        let payload_type = state.payload_type.load(Ordering::Relaxed);
+        let unwanted = payload_type != 0 && u32::from(bytes[1] & 0x7f) == payload_type;
+        if media && (unlucky || unwanted) {
+            state.lost.fetch_add(1, Ordering::Relaxed);
+            continue;
+        }
+        let _ = listener.send_to(&bytes[..len], viewer);
+    }
+}
