@@ -18,6 +18,11 @@ use whep_rig::*;
 const OBS: &str = include_str!("../src/sdp/testdata/obs.sdp");
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
+const KEPT: corertc::stream::history::Limits = corertc::stream::history::Limits {
+    bytes: 16 << 20,
+    time: Duration::from_secs(12),
+};
+
 /// An ingest of H264 and Opus.
 fn ingest(subsystem: &Subsystem, id: &str) -> Arc<IngestPoint> {
     let track = |codec, payload_type| TrackExpectation {
@@ -31,7 +36,7 @@ fn ingest(subsystem: &Subsystem, id: &str) -> Arc<IngestPoint> {
         start_time_us: 0,
     };
     let (counters, events) = (subsystem.counters().clone(), subsystem.events().clone());
-    let point = IngestPoint::new(id, StreamKey(1 << 40), expectation, counters, events);
+    let point = IngestPoint::new(id, StreamKey(1 << 40), expectation, KEPT, counters, events);
     subsystem.ingests().unwrap().insert(point.clone());
     point
 }
