@@ -41,10 +41,9 @@ fn straight_through(codec: Codec, mime_type: &str) {
     assert_eq!(seen.video_codec.as_deref(), Some(mime_type));
     browser.hears_tone("one");
     // Reports bring the round-trip time, transport-wide feedback the estimate above the start value of 300 kbit/s.
-    let sent = browser.until_sent("pub", "it ramps up", |sent| {
+    browser.until_sent("pub", "it ramps up", |sent| {
         sent.rtt.is_some() && sent.available.is_some_and(|bps| bps > 1_000_000.0)
     });
-    println!("{mime_type}: {sent:?} {seen:?}");
     let (_, inputs, viewers, publishers) = host.subsystem.now();
     assert_eq!((inputs, viewers, publishers), (1, 1, 1));
     let stats = host.stats();
@@ -109,10 +108,9 @@ fn of_a_simulcast_publisher_the_best_layer_is_played() {
     browser.until_sent("pub", "it connects", |sent| sent.state == "connected");
     browser.watch("one", &host.url("/whep/cam"));
     browser.sees_motion("one");
-    let sent = browser.until_sent("pub", "all layers are sent", |sent| {
+    browser.until_sent("pub", "all layers are sent", |sent| {
         sent.layers.iter().filter(|layer| layer.1 > 10).count() == 3
     });
-    println!("{sent:?}");
     browser.until("one", "the largest picture", |seen| seen.width == 960);
     browser.sees_motion("one");
     browser.hears_tone("one");

@@ -136,9 +136,6 @@ fn publishes(options: &[&str]) {
     let kept = Arc::new(Kept::default());
     point.stream().attach(kept.clone());
     let mut publisher = Publisher::start(&host.url("/whip/cam"), options);
-    let start = Instant::now();
-    kept.grows(1);
-    println!("{options:?}: first frames after {:?}", start.elapsed());
     kept.grows(90);
     kept.is_one_line();
     assert_eq!(host.subsystem.counters().publish_lost.value(), 0);

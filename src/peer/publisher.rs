@@ -253,3 +253,7 @@ impl Publisher {
         self.link.paths.all()
     }
 }
+
+#[cfg(test)]
+#[path = "publisher_tests.rs"]
+mod tests;
