@@ -26,7 +26,7 @@ LIBDIR_ABS  = $(if $(filter /%,$(LIBDIR)),$(LIBDIR),$(PREFIX)/$(LIBDIR))
 # package=command: the package is installed where the command is missing; package=: where the package is missing.
 BUILD_NEEDS = gcc=gcc g++=g++ make=make cmake=cmake binutils=objcopy pkg-config=pkg-config libclang-dev=
 DEMO_NEEDS  = $(BUILD_NEEDS) ffmpeg=ffmpeg
-TEST_NEEDS  = $(DEMO_NEEDS) chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl \
+TEST_NEEDS  = $(DEMO_NEEDS) python3-venv= chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl \
               golang-go=go python3-cffi= dpkg-dev=dpkg-deb
 
 .DELETE_ON_ERROR:

@@ -1,4 +1,4 @@
-//! The pages for people: a list of streams and a player per stream, embedded, without inline code.
+//! The pages for people: a list of streams, a player per stream, a publisher per ingest, embedded, without inline code.
 //!
 //! Ids are hostile text: they stand in HTML only through [`html::escape`] and in URLs only through `route::encode`. All
 //! URLs are relative, so that the pages work below a path prefix and behind a proxy that adds one.
@@ -18,6 +18,7 @@ use html::{escape, fill};
 
 const LIST: &str = include_str!("pages/list.html");
 const PLAY: &str = include_str!("pages/play.html");
+const PUBLISH: &str = include_str!("pages/publish.html");
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
@@ -32,6 +33,7 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ("whep.js", SCRIPT, include_str!("pages/whep.js")),
     ("stats.js", SCRIPT, include_str!("pages/stats.js")),
     ("list.js", SCRIPT, include_str!("pages/list.js")),
+    ("publish.js", SCRIPT, include_str!("pages/publish.js")),
     ("icon.svg", "image/svg+xml", include_str!("pages/icon.svg")),
 ];
 
@@ -58,18 +60,21 @@ pub(super) async fn page(
             Bytes::from_static(text.as_bytes()),
         ));
     }
-    let encoded = path.strip_prefix("/play/")?;
+    let (template, kind, encoded) = match path.strip_prefix("/play/") {
+        Some(encoded) => (PLAY, "whep", encoded),
+        None => (PUBLISH, "whip", path.strip_prefix("/publish/")?),
+    };
     let id = route::id(encoded)?;
     // A raw `/` in the id makes the page stand deeper: its relative URLs climb as far.
     let root = "../".repeat(encoded.matches('/').count() + 1);
     let html = fill(
-        PLAY,
+        template,
         &[
             ("{{root}}", &root),
             ("{{id}}", &escape(&id)),
             (
                 "{{endpoint}}",
-                &format!("{root}whep/{}", route::encode(&id)),
+                &format!("{root}{kind}/{}", route::encode(&id)),
             ),
         ],
     );

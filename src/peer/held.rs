@@ -13,19 +13,24 @@ const HELD_MAX: usize = 8;
 pub(super) struct Held(Vec<(Path, Vec<u8>)>);
 
 impl Held {
-    /// Sends a datagram, or keeps it for later.
+    /// Sends a datagram, or keeps it for later. `grant`: bytes the peer may get beyond what the address has earned.
     pub(super) fn send(
         &mut self,
         paths: &mut Paths,
+        grant: &mut usize,
         path: Path,
         bytes: Vec<u8>,
         counters: &Counters,
         out: &mut Outbox,
     ) {
         let waiting = self.0.iter().filter(|(held, _)| *held == path).count();
+        let known = paths.all().any(|known| *known == path);
         if waiting == 0 && paths.spend(&path, bytes.len()) {
             out.send.push((path, bytes));
-        } else if waiting < HELD_MAX && paths.all().any(|known| *known == path) {
+        } else if waiting == 0 && known && *grant >= bytes.len() {
+            *grant -= bytes.len();
+            out.send.push((path, bytes));
+        } else if waiting < HELD_MAX && known {
             self.0.push((path, bytes));
         } else {
             counters.dtls_dropped.inc();

@@ -32,6 +32,8 @@ pub(super) struct Link {
     /// When something of it authenticated last.
     pub(super) heard: Instant,
     pub(super) counters: Arc<Counters>,
+    /// Bytes of DTLS that it may still get beyond what its addresses earned.
+    grant: usize,
 }
 
 impl Link {
@@ -44,7 +46,14 @@ impl Link {
             held: Held::default(),
             heard: now,
             counters,
+            grant: 0,
         }
+    }
+
+    /// It may get so many bytes of DTLS beyond what its addresses earned, once per peer: addresses may be forged.
+    pub(super) fn granted(mut self, bytes: usize) -> Self {
+        self.grant = bytes;
+        self
     }
 
     /// Whether what is no connectivity check comes from an address that passed one. `credit`: its bytes raise what the
@@ -150,13 +159,15 @@ impl Link {
     /// address, since it isn't known which of them leads to the client. What an address may not get yet waits until it
     /// sent more.
     pub(super) fn transmit(&mut self, path: Option<Path>, bytes: Vec<u8>, out: &mut Outbox) {
-        let Self { held, paths, .. } = self;
+        let Self {
+            held, paths, grant, ..
+        } = self;
         if let Some(path) = path.or(self.media_path) {
-            return held.send(paths, path, bytes, &self.counters, out);
+            return held.send(paths, grant, path, bytes, &self.counters, out);
         }
         let checked: Vec<Path> = paths.all().copied().collect();
         for path in checked {
-            held.send(paths, path, bytes.clone(), &self.counters, out);
+            held.send(paths, grant, path, bytes.clone(), &self.counters, out);
         }
     }
 

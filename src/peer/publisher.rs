@@ -16,6 +16,9 @@ use crate::net::Path;
 use crate::rtp::rtcp::{self, Item};
 use crate::stats::Counters;
 
+/// Bytes of DTLS that a publisher may get beyond what its addresses earned: an FFmpeg that lost our first ClientHello
+/// says nothing more (C032), so the repetitions must leave. Viewers have no such grant.
+const GRANT: usize = 1200;
 /// Between two receiver reports.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// The estimate given where only REMB is known: the sender's own loss control does the rest.
@@ -40,7 +43,7 @@ impl Publisher {
     #[must_use]
     pub fn new(setup: PublisherSetup, counters: Arc<Counters>, now: Instant) -> Self {
         Self {
-            link: Link::new(setup.credentials, counters.clone(), now),
+            link: Link::new(setup.credentials, counters.clone(), now).granted(GRANT),
             intake: Intake::new(setup.media, setup.extensions, counters, now),
             ssrc: setup.ssrc,
             cname: setup.cname,
@@ -250,3 +253,7 @@ impl Publisher {
         self.link.paths.all()
     }
 }
+
+#[cfg(test)]
+#[path = "publisher_tests.rs"]
+mod tests;

@@ -118,8 +118,11 @@ impl Ingest {
             Ok(header) if !header.payload.is_empty() && datagram.len() <= 0xffff => header,
             _ => return self.malformed(),
         };
-        counters.leg_packets_in.inc();
-        counters.leg_bytes_in.add(datagram.len() as u64);
+        if !self.timeline.follows_reports() {
+            // A publisher's are counted where they came in.
+            counters.leg_packets_in.inc();
+            counters.leg_bytes_in.add(datagram.len() as u64);
+        }
         let Some(media) = self.media_of(port, header.payload_type) else {
             counters.leg_wrong_kind.inc();
             self.warn_kind(port, header.payload_type);

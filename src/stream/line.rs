@@ -92,6 +92,10 @@ impl Timeline {
         self.follows = Some([None; 2]);
     }
 
+    pub(super) fn follows_reports(&self) -> bool {
+        self.follows.is_some()
+    }
+
     /// A sender report of the track's sender, after its run began.
     pub(super) fn reported(&mut self, track: &TrackLine, report: SenderReport) {
         let Some(offsets) = &mut self.follows else {

@@ -46,7 +46,7 @@ pub(super) fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{LIST, PLAY};
+    use super::super::{LIST, PLAY, PUBLISH};
     use super::*;
 
     #[test]
@@ -72,7 +72,7 @@ mod tests {
     /// The policy forbids inline code: a page that holds any would not work.
     #[test]
     fn no_page_holds_inline_code_or_an_absolute_url() {
-        for html in [LIST, PLAY] {
+        for html in [LIST, PLAY, PUBLISH] {
             let lower = html.to_ascii_lowercase();
             assert!(!lower.contains("<style") && !lower.contains("style="));
             assert!(lower.matches("<script").count() == lower.matches("<script src=").count());

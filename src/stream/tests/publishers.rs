@@ -1,0 +1,107 @@
+//! A publisher's clock: placed by arrival, then kept in sync by its reports, whatever they are counted from.
+
+use std::time::Duration;
+
+use super::rig::{OPUS, Rig, SLICE, Sender, T0_US};
+use crate::rtp::Media;
+use crate::rtp::codec::Codec;
+use crate::rtp::rtcp;
+
+/// How much later than the audio of the same moment video stands on the line, milliseconds.
+fn skew_ms(rig: &Rig, video_ms: i64, audio_ms: i64) -> f64 {
+    let batches = rig.batches();
+    let last = |media| {
+        let batch = batches.iter().rev().find(|batch| batch.media == media);
+        f64::from(batch.unwrap().timestamp as i32)
+    };
+    (last(Media::Video) / 90.0 - video_ms as f64) - (last(Media::Audio) / 48.0 - audio_ms as f64)
+}
+
+/// What a publisher's report says at its own time `now_ms`, its wall clock being `clock_ms` ahead of that.
+fn report(sender: &Sender, now_ms: i64, clock_ms: u64) -> Vec<u8> {
+    let wall = std::time::UNIX_EPOCH + Duration::from_millis(clock_ms + now_ms as u64);
+    let mut out = Vec::new();
+    let ntp = rtcp::ntp_from(wall);
+    rtcp::write_sender_report(&mut out, sender.ssrc, ntp, sender.rtp(now_ms), 0, 0);
+    out
+}
+
+/// Video and audio every 20 ms, video `late_ms` behind; reports each second, from the publisher's own wall clock.
+/// The skew at the end.
+fn publish(rig: &mut Rig, run: u32, late_ms: i64, seconds: i64) -> f64 {
+    let (mut video, mut audio) = (Sender::video(100 + run), Sender::audio(200 + run));
+    let clock_ms = T0_US / 1000 + 77_777_777 * u64::from(run + 1);
+    let mut last = 0;
+    for now in (0..seconds * 1000).step_by(20) {
+        audio.send(rig, now, true, OPUS);
+        let captured = now - late_ms;
+        if captured == 0 {
+            video.send_keyframe(rig, captured);
+        } else if captured > 0 {
+            video.send(rig, captured, true, SLICE);
+        }
+        if now % 1000 == 500 || now % 1000 == 720 {
+            rig.feed(Media::Audio, &report(&audio, now, clock_ms));
+            rig.feed(Media::Video, &report(&video, now, clock_ms));
+        }
+        last = now;
+        rig.pass_ms(20);
+    }
+    rig.pass_ms(5);
+    skew_ms(rig, last - late_ms, last)
+}
+
+fn publishers_rig() -> Rig {
+    let mut rig = Rig::new(Codec::H264);
+    rig.ingest.follow_reports();
+    rig
+}
+
+#[test]
+fn late_video_is_brought_into_sync_by_the_reports() {
+    // Placed by arrival, video would stand 120 ms later than the sound it belongs to.
+    let mut rig = publishers_rig();
+    let skew = publish(&mut rig, 0, 120, 4);
+    assert!(skew.abs() <= 5.5, "{skew} ms");
+}
+
+#[test]
+fn no_timestamp_goes_back_while_it_moves() {
+    let mut rig = publishers_rig();
+    let (mut video, mut audio) = (Sender::video(1), Sender::audio(2));
+    for now in (0..3000_i64).step_by(20) {
+        audio.send(&mut rig, now, true, OPUS);
+        match now - 300 {
+            0 => video.send_keyframe(&mut rig, 0),
+            captured if captured > 0 => video.send(&mut rig, captured, true, SLICE),
+            _ => {}
+        }
+        if now % 500 == 0 {
+            rig.feed(Media::Audio, &report(&audio, now, 1_000_000));
+            rig.feed(Media::Video, &report(&video, now, 1_000_000));
+        }
+        rig.pass_ms(20);
+    }
+    let video = rig.batches_of(Media::Video);
+    let steps = video.windows(2).map(|pair| {
+        let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
+        step.cast_signed()
+    });
+    // A quarter of the step at most.
+    for step in steps {
+        assert!((1800 - 450..=1800 + 450).contains(&step), "{step}");
+    }
+}
+
+#[test]
+fn each_publisher_has_its_own_clock_and_the_line_goes_on() {
+    let mut rig = publishers_rig();
+    for run in 0..5 {
+        let skew = publish(&mut rig, run, 40 + i64::from(run) * 20, 4);
+        assert!(skew.abs() <= 5.5, "run {run}: {skew} ms");
+        rig.pass(Duration::from_millis(300));
+        let expectation = rig.stream.expectation();
+        rig.ingest.expect(expectation);
+        assert_eq!(rig.stream.stats().restarts, u64::from(run));
+    }
+}
