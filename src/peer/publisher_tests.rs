@@ -1,6 +1,7 @@
 //! A publisher between its SRTP and its ingest, on a virtual clock: what goes on, and what feedback leaves when.
 
 use super::*;
+use crate::peer::ice::credentials::Credentials;
 use crate::peer::intake::{ExtensionIds, IntakeSetup};
 use crate::peer::srtp::{Inbound, Outbound, Profile};
 use crate::rtp::codec::Codec;
@@ -50,7 +51,7 @@ impl Rig {
             pli: true,
         };
         let setup = PublisherSetup {
-            pwd: "0123456789012345678901".to_owned(),
+            credentials: Credentials::draw().unwrap(),
             media: [Some(video), None],
             extensions: ExtensionIds {
                 transport_cc,
@@ -97,7 +98,7 @@ impl Rig {
 
     fn datagram(&mut self, from: Path, packet: &[u8]) -> usize {
         self.publisher
-            .datagram(from, packet, self.now, &mut self.out);
+            .datagram(from, packet, true, self.now, &mut self.out);
         let got = self.out.published.packets().count();
         self.out.published.clear();
         got
@@ -186,7 +187,7 @@ fn what_does_not_authenticate_is_refused_and_counted() {
 #[test]
 fn a_first_flight_may_be_repeated_to_an_address_that_sent_one_check() {
     let (counters, now) = (Arc::new(Counters::default()), Instant::now());
-    let mut link = Link::new(String::new(), counters, now);
+    let mut link = Link::new(Credentials::draw().unwrap(), counters, now).granted(GRANT);
     link.paths.checked(path(1), 100, now);
     let mut out = Outbox::default();
     for _ in 0..20 {
