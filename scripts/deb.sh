@@ -41,7 +41,7 @@ Description: $4
  and WHIP, behind a C interface.
 CONTROL
   (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
-  dpkg-deb --root-owner-group --build "$root" "$out/$1_$version-1_$architecture.deb" >/dev/null
+  dpkg-deb --root-owner-group -z2 --build "$root" "$out/$1_$version-1_$architecture.deb" >/dev/null
   echo "$out/$1_$version-1_$architecture.deb"
 }
 

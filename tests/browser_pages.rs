@@ -374,7 +374,7 @@ fn the_screenshot_can_be_taken() {
     input[4] = "testsrc2=size=640x360:rate=30";
     let _ffmpeg = Ffmpeg::run(&input, &legs);
     let browser = Browser::start();
-    browser.resize(1180, 1060);
+    browser.resize(1180, 1080);
     browser.goto(&host.url("/play/front%20door"));
     moves(&browser);
     // As many samples as make a graph.

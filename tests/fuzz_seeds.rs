@@ -6,6 +6,7 @@ mod bodies;
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 type Body = fn(&[u8]);
 
@@ -48,6 +49,82 @@ fn every_seed_passes_whole_and_cut_short() {
             }
         }
     }
+}
+
+/// Without a nightly toolchain and without guidance by coverage, yet every time: seeds changed at random, the same ones
+/// in each run. FUZZ_SECONDS: for so long for each target, instead of a fraction of a second.
+#[test]
+fn mutated_seeds_pass() {
+    let seconds = std::env::var("FUZZ_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let time = seconds.map_or(Duration::from_millis(400), Duration::from_secs);
+    for (target, body) in TARGETS {
+        let seeds: Vec<_> = names(&format!("seeds/{target}"))
+            .iter()
+            .map(|seed| fs::read(root().join("seeds").join(target).join(seed)).unwrap())
+            .collect();
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let end = Instant::now() + time;
+        let mut count = 0;
+        while Instant::now() < end {
+            let bytes = mutated(&seeds, &mut dice);
+            let passed = std::panic::catch_unwind(|| body(&bytes));
+            assert!(
+                passed.is_ok(),
+                "{target}: input {count}: {}",
+                escaped(&bytes)
+            );
+            count += 1;
+        }
+        println!("{target}: {count} inputs");
+    }
+}
+
+/// For a file: `printf '…' > fuzz/seeds/…`.
+fn escaped(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect()
+}
+
+/// xorshift64*
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end.max(1)
+    }
+}
+
+fn mutated(seeds: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
+    let mut bytes = seeds[dice.below(seeds.len())].clone();
+    for _ in 0..=dice.below(6) {
+        let at = dice.below(bytes.len() + 1);
+        let len = dice.below(24).min(bytes.len() - at);
+        match dice.below(7) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
+            1 if at < bytes.len() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff, b'\n'][dice.below(6)],
+            2 if at < bytes.len() => bytes[at] = dice.below(256) as u8,
+            3 => bytes.truncate(at),
+            4 => drop(bytes.drain(at..at + len)),
+            5 => {
+                // A part once more, somewhere else.
+                let part = bytes[at..at + len].to_vec();
+                let to = dice.below(bytes.len() + 1);
+                bytes.splice(to..to, part);
+            }
+            _ => {
+                // The end of another one.
+                let other = &seeds[dice.below(seeds.len())];
+                bytes.truncate(at);
+                bytes.extend(&other[dice.below(other.len() + 1)..]);
+            }
+        }
+    }
+    bytes.truncate(8192);
+    bytes
 }
 
 #[test]

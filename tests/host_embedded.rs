@@ -120,12 +120,13 @@ fn the_page_plays_through_a_hosts_own_server_and_the_host_ends_with_status_0() {
     let pid = host.child.id().to_string();
     let sent = Command::new("kill").args(["-TERM", &pid]).status();
     assert!(sent.unwrap().success());
-    eventually("the host's end", Duration::from_secs(20), || {
+    let status = eventually("the host's end", Duration::from_secs(20), || {
         match host.child.try_wait().unwrap() {
-            Some(status) => Ok(assert_eq!(status.code(), Some(0))),
+            Some(status) => Ok(status.code()),
             None => Err("it runs".to_owned()),
         }
     });
+    assert_eq!(status, Some(0));
 }
 
 #[test]

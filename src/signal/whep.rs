@@ -75,10 +75,9 @@ async fn post(
     request: &Request,
     id: &str,
 ) -> Result<Response<Bytes>, Box<Response<Bytes>>> {
-    let refuse = |status, detail: &str| Box::new(problem(status, detail));
     // P055's order, but the token first: who has none learns not even which streams there are.
     auth::check_token(signal, Action::Play, request)?;
-    let unknown = || refuse(StatusCode::NOT_FOUND, "no stream has this id");
+    let unknown = || Box::new(unknown(request));
     stream(signal, request, id).ok_or_else(unknown)?;
     auth::ask(signal, Action::Play, id, request).await?;
     let offer = offer(signal, request)?;
@@ -166,7 +165,7 @@ fn describe(signal: &Signal, request: &Request, id: &str) -> Response<Bytes> {
         return *refusal;
     }
     if stream(signal, request, id).is_none() {
-        return problem(StatusCode::NOT_FOUND, "no stream has this id");
+        return unknown(request);
     }
     let mut response = plain(StatusCode::OK, Bytes::new());
     let headers = response.headers_mut();
@@ -251,6 +250,15 @@ fn stream(signal: &Signal, request: &Request, id: &str) -> Option<Arc<Stream>> {
 fn wants_ingest(request: &Request) -> bool {
     let query = request.http.uri().query().unwrap_or("");
     route::query_value(query, &["source"]).as_deref() == Some("ingest")
+}
+
+/// 404, in the words of what was asked for.
+fn unknown(request: &Request) -> Response<Bytes> {
+    let detail = match wants_ingest(request) {
+        true => "no ingest of this id can be played",
+        false => "no stream has this id",
+    };
+    problem(StatusCode::NOT_FOUND, detail)
 }
 
 pub(super) fn header<'a>(request: &'a Request, name: &::http::HeaderName) -> &'a str {

@@ -53,6 +53,7 @@ pub(crate) struct Report {
     /// Mean time in the jitter buffer.
     pub(crate) coded_delay_ms: Option<f64>,
     pub(crate) audio_packets: u64,
+    pub(crate) audio_lost: i64,
     pub(crate) audio_energy: f64,
     pub(crate) width: u32,
     pub(crate) picture: Option<u64>,

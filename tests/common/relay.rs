@@ -1,12 +1,12 @@
-//! A bad network between viewers and the server: a UDP relay that loses media on the way down.
+//! A bad network between viewers and the server: a UDP relay that loses media on the way down, or is narrow.
 //!
 //! The server listens on 127.0.0.1 and announces 127.0.0.2; the relay listens there, on the same port.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corertc::config::Settings;
 
@@ -14,6 +14,8 @@ use super::host::Host;
 
 /// How often a thread looks whether it shall end.
 const LOOK: Duration = Duration::from_millis(50);
+/// What a narrow link takes beyond its rate before it loses: 16 packets.
+const BURST: f64 = 19_200.0;
 
 /// The running relay. Dropping it ends it.
 pub(crate) struct Relay {
@@ -29,6 +31,10 @@ struct State {
     /// This payload type is lost whatever the loss is; 0 for none.
     payload_type: AtomicU32,
     lost: AtomicU64,
+    /// Viewers' addresses so far.
+    ways: AtomicUsize,
+    /// The first of these have a narrow link, of so many bit/s.
+    narrow: (AtomicUsize, AtomicU64),
 }
 
 impl Relay {
@@ -65,6 +71,13 @@ impl Relay {
             .store(payload_type.into(), Ordering::Relaxed);
     }
 
+    /// From now on the links of all who are here carry so much; links of who comes later are wide.
+    pub(crate) fn narrow(&self, bps: u64) {
+        let ways = self.state.ways.load(Ordering::Relaxed);
+        self.state.narrow.1.store(bps, Ordering::Relaxed);
+        self.state.narrow.0.store(ways, Ordering::Relaxed);
+    }
+
     /// Packets lost so far.
     pub(crate) fn lost(&self) -> u64 {
         self.state.lost.load(Ordering::Relaxed)
@@ -94,7 +107,9 @@ fn relay(listener: &Arc<UdpSocket>, server: SocketAddr, state: &Arc<State>) {
             upstream.set_read_timeout(Some(LOOK)).unwrap();
             let (listener, state) = (Arc::clone(listener), Arc::clone(state));
             let way = Arc::clone(&upstream);
-            let thread = std::thread::spawn(move || down(&way, &listener, viewer, &state));
+            let number = state.ways.fetch_add(1, Ordering::Relaxed);
+            let thread =
+                std::thread::spawn(move || down(&way, &listener, (number, viewer), &state));
             ways.push((viewer, upstream, thread));
         }
         if let Some((_, upstream, _)) = ways.iter().find(|(known, _, _)| *known == viewer) {
@@ -106,10 +121,16 @@ fn relay(listener: &Arc<UdpSocket>, server: SocketAddr, state: &Arc<State>) {
     }
 }
 
-fn down(upstream: &UdpSocket, listener: &UdpSocket, viewer: SocketAddr, state: &State) {
+fn down(
+    upstream: &UdpSocket,
+    listener: &UdpSocket,
+    (number, viewer): (usize, SocketAddr),
+    state: &State,
+) {
     let mut bytes = [0; 2048];
     // A fixed seed: no run is unluckier than another.
     let mut random = 12_345_u64;
+    let (mut queued, mut at) = (0.0, Instant::now());
     while !state.ending.load(Ordering::Relaxed) {
         let Ok(len) = upstream.recv(&mut bytes) else {
             continue;
@@ -125,6 +146,17 @@ fn down(upstream: &UdpSocket, listener: &UdpSocket, viewer: SocketAddr, state: &
         if media && (unlucky || unwanted) {
             state.lost.fetch_add(1, Ordering::Relaxed);
             continue;
+        }
+        if number < state.narrow.0.load(Ordering::Relaxed) {
+            let passed = at.elapsed().as_secs_f64();
+            at = Instant::now();
+            let bps = state.narrow.1.load(Ordering::Relaxed) as f64;
+            queued = f64::max(queued - passed * bps / 8.0, 0.0);
+            if queued + len as f64 > BURST {
+                state.lost.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            queued += len as f64;
         }
         let _ = listener.send_to(&bytes[..len], viewer);
     }

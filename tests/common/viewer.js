@@ -102,6 +102,7 @@ window.whep = (() => {
       repaired: 0,
       codedDelayMs: null,
       audioPackets: 0,
+      audioLost: 0,
       audioEnergy: 0,
       width: video.videoWidth,
       picture: video.videoWidth > 0 ? checksum(video) : null,
@@ -124,6 +125,7 @@ window.whep = (() => {
         seen.videoCodec = stats.get(entry.codecId)?.mimeType ?? null;
       } else {
         seen.audioPackets = entry.packetsReceived ?? 0;
+        seen.audioLost = entry.packetsLost ?? 0;
         seen.audioEnergy = entry.totalAudioEnergy ?? 0;
       }
     }

@@ -26,12 +26,9 @@ type host struct {
 	url     string
 }
 
+// hostProgram is the core, built as its tests are.
 var hostProgram = sync.OnceValues(func() (string, error) {
-	directory, err := os.MkdirTemp("", "corertc-core")
-	if err != nil {
-		return "", err
-	}
-	program := filepath.Join(directory, "core")
+	program := filepath.Join(programs, "core")
 	arguments := []string{"build", "-o", program}
 	if raceEnabled {
 		arguments = append(arguments, "-race")
@@ -43,6 +40,19 @@ var hostProgram = sync.OnceValues(func() (string, error) {
 	}
 	return program, nil
 })
+
+// programs is a directory for what is built.
+var programs string
+
+func TestMain(m *testing.M) {
+	var err error
+	if programs, err = os.MkdirTemp("", "corertc-core"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(programs)
+	os.Exit(code)
+}
 
 func startHost(t *testing.T, arguments ...string) *host {
 	t.Helper()

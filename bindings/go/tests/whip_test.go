@@ -95,7 +95,7 @@ func TestACoreRecordsAPublisher(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "recorded.mkv")
 	h.api(t, "POST", "/process", recorder("studio", file))
 	if !corertc.HasFeature("whip") {
-		if code, answer := h.ask(t, "PUT", "/api/v3/process/studio/start", nil); code != 400 || !strings.Contains(answer, "input") {
+		if code, answer := h.ask(t, "PUT", "/api/v3/process/studio/start", nil); code != 400 || !strings.Contains(answer, "whip") {
 			t.Error("a build without the feature:", code, answer)
 		}
 		return

@@ -199,7 +199,9 @@ fn a_description_waits_for_the_publisher_and_play_begins_with_what_it_was_made_f
         assert!(Instant::now() < deadline, "its leaving is never noticed");
         std::thread::sleep(Duration::from_millis(1));
     }
-    assert!(rig.counters.input_packets_out.value() > 0);
+    let packets = rig.counters.input_packets_out.value();
+    assert!(packets > 0);
+    assert!(rig.counters.input_bytes_out.value() > 12 * packets);
 }
 
 #[test]

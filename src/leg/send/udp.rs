@@ -37,8 +37,10 @@ const GONE_EVERY: Duration = Duration::from_millis(5);
 /// How long a stop waits for FFmpeg to be gone; it ends within milliseconds unless it still encodes. Then the goodbyes go
 /// on behind it.
 const STOP_WAITS: Duration = Duration::from_millis(250);
-/// Batches sent before commands get their turn.
-const TURN: usize = 64;
+/// Packets sent before FFmpeg gets time to read: its socket holds about 90 where the kernel has its defaults, and a key
+/// frame has hundreds.
+const RUN: usize = 48;
+const RUN_PAUSE: Duration = Duration::from_millis(1);
 
 enum Command {
     Interrupt,
@@ -168,9 +170,17 @@ impl UdpTask {
                 },
                 Some(batch) = self.outlet.next() => {
                     self.batch(&batch);
-                    for _ in 1..TURN {
-                        let Some(batch) = self.outlet.try_next() else { break };
+                    let mut run = batch.packets.len();
+                    while let Some(batch) = self.outlet.try_next() {
+                        if run + batch.packets.len() > RUN {
+                            tokio::time::sleep(RUN_PAUSE).await;
+                            run = 0;
+                        }
+                        run += batch.packets.len();
                         self.batch(&batch);
+                        if self.ports.refused {
+                            break;
+                        }
                     }
                 }
                 () = tokio::time::sleep_until(due.into()) => {}
