@@ -1,5 +1,10 @@
 //! Every seed of the fuzz targets, and every input that once was a fault, goes through what its target does.
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+#![allow(
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used
+)]
 
 #[path = "../fuzz/src/bodies.rs"]
 mod bodies;

@@ -16,9 +16,11 @@ use common::host::Host;
 use common::publish::ingest;
 use common::{PATIENCE, Scratch, eventually, one_at_a_time};
 
-/// Keeps what frames said: medium, first number, packets, timestamp, key frame.
+/// What a frame said: medium, first number, packets, timestamp, key frame.
+type Said = (Media, u64, u64, u32, bool);
+
 #[derive(Default)]
-struct Kept(Mutex<Vec<(Media, u64, u64, u32, bool)>>);
+struct Kept(Mutex<Vec<Said>>);
 
 impl Sink for Kept {
     fn deliver(&self, _: StreamKey, batch: Arc<FrameBatch>) {
@@ -35,7 +37,7 @@ impl Sink for Kept {
 }
 
 impl Kept {
-    fn of(&self, media: Media) -> Vec<(Media, u64, u64, u32, bool)> {
+    fn of(&self, media: Media) -> Vec<Said> {
         let all = self.0.lock().unwrap();
         all.iter().filter(|it| it.0 == media).copied().collect()
     }

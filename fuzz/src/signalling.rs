@@ -43,7 +43,7 @@ pub fn sdp_offer(input: &[u8]) {
             cname: "cname",
             ssrc: (1, 2),
             rtx_ssrc: 3,
-            inactive: input.len() % 2 == 0,
+            inactive: input.len().is_multiple_of(2),
         };
         let answer = write_answer(&offer, &chosen, &params);
         assert!(answer.ends_with("\r\n"));
