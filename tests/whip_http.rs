@@ -253,6 +253,8 @@ fn candidates_are_taken_calmly_and_ice_restarts() {
         204,
         "it lives on"
     );
+    assert_eq!(patch(FRAGMENT, "*", &restart), 200, "ICE restarts");
+    assert_eq!(patch(FRAGMENT, etag, body), 412, "the tag has changed");
 }
 
 /// WHIP_DIRECT off: an ingest is nothing to play. On: it waits for media as any stream does.
