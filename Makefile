@@ -109,11 +109,14 @@ test: needs-test
 	$(CARGO) test --locked
 	scripts/go-tests.sh
 
-# What takes longer: memory checkers around the C host, and the soak tests.
+# What takes longer: memory checkers around the C host, Go's tests again and again, licences (cargo-deny), other targets
+# (rustup's musl and aarch64, Debian's musl-tools and cross compilers), and the soak tests.
 check-all: test
 	scripts/check-memory.sh
 	scripts/go-tests.sh --long
 	scripts/licences.sh
+	scripts/musl.sh
+	scripts/aarch64.sh
 	$(CARGO) test --locked --release -- --ignored
 
 # The contenders side by side; a package of its own, with its own lock.
