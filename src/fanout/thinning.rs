@@ -83,9 +83,10 @@ pub(super) struct Look {
     /// The last report's highest sequence number and cumulative loss, of the video.
     pub(super) highest: u32,
     pub(super) lost: i32,
-    /// Sent to it in all, and payload of audio.
+    /// Sent to it in all, repairs too.
     pub(super) bytes: u64,
-    /// Wraps.
+    /// Payload sent for the first time, of video and of audio; these wrap.
+    pub(super) video_bytes: u32,
     pub(super) audio_bytes: u32,
     pub(super) remb_bps: Option<u64>,
     pub(super) stream_bps: u64,
@@ -128,7 +129,7 @@ impl Thinning {
         let bps = |bytes: u64| bytes as f64 * 8.0 / elapsed.as_secs_f64();
         let sent = bps(look.bytes.saturating_sub(seen.bytes));
         let audio = bps(look.audio_bytes.wrapping_sub(seen.audio_bytes).into());
-        let through = sent * (1.0 - loss) * USED;
+        let video = bps(look.video_bytes.wrapping_sub(seen.video_bytes).into());
         if self.narrow.is_some() {
             self.while_narrow(&look, loss, sent, audio);
             return false;
@@ -140,7 +141,9 @@ impl Thinning {
             (_, Some(_)) => self.bad + BY_REMB,
             _ => 0,
         };
-        if through > look.stream_bps as f64 * WIDE {
+        // What is sent again is lost more often than the reports tell: it proves nothing.
+        let stream = look.stream_bps as f64;
+        if (video + audio) * (1.0 - loss) > stream * WIDE {
             // More than the stream gets through: it was a burst that did not.
             self.bad = 0;
             return false;
@@ -155,6 +158,7 @@ impl Thinning {
             Some(left) if soon(left) => (self.hold * 2).min(HOLD_MAX),
             _ => HOLD,
         };
+        let through = (sent * (1.0 - loss)).min(stream) * USED;
         self.narrow = Some(Narrow {
             bps: low
                 .map_or(through, |low| low.min(through))
@@ -221,6 +225,7 @@ impl Shard {
             highest: *highest_seq,
             lost: *cumulative_lost,
             bytes: entry.bytes,
+            video_bytes: entry.viewer.octets(Media::Video),
             audio_bytes: entry.viewer.octets(Media::Audio),
             remb_bps: feedback.remb_bps(),
             stream_bps: playing.stream.stats().bitrate_bps,

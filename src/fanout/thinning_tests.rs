@@ -13,6 +13,8 @@ struct Rig {
     link_bps: f64,
     /// Lost whatever is sent.
     random_loss: f64,
+    /// Asked for again, and sent, where the link is not known to be narrow.
+    repairs_bps: f64,
     turned_narrow: u32,
 }
 
@@ -24,6 +26,7 @@ impl Rig {
             highest: 1000,
             lost: 0,
             bytes: 0,
+            video_bytes: 7,
             audio_bytes: u32::MAX - 20_000,
             remb_bps: None,
             stream_bps: STREAM_BPS,
@@ -34,6 +37,7 @@ impl Rig {
             look,
             link_bps: link_bps as f64,
             random_loss: 0.0,
+            repairs_bps: 0.0,
             turned_narrow: 0,
         }
     }
@@ -42,7 +46,11 @@ impl Rig {
     fn second(&mut self) -> (f64, f64) {
         let video = STREAM_BPS - AUDIO_BPS;
         let video = self.thinning.pace_bps().map_or(video, |bps| bps.min(video));
-        let sent = (video + AUDIO_BPS) as f64;
+        let repairs = match self.thinning.pace_bps() {
+            None => self.repairs_bps,
+            Some(_) => 0.0,
+        };
+        let sent = (video + AUDIO_BPS) as f64 + repairs;
         let loss = (1.0 - self.link_bps / sent).max(self.random_loss);
         let packets = 500;
         self.now += Duration::from_secs(1);
@@ -50,6 +58,7 @@ impl Rig {
         self.look.highest = self.look.highest.wrapping_add(packets);
         self.look.lost += (f64::from(packets) * loss) as i32;
         self.look.bytes += sent as u64 / 8;
+        self.look.video_bytes = self.look.video_bytes.wrapping_add(video as u32 / 8);
         self.look.audio_bytes = self.look.audio_bytes.wrapping_add(AUDIO_BPS as u32 / 8);
         self.turned_narrow += u32::from(self.thinning.look(self.look));
         (sent, loss)
@@ -71,6 +80,30 @@ fn a_narrow_link_is_filled_and_hardly_ever_overfilled() {
     let mean = then.iter().map(|(sent, _)| sent).sum::<f64>() / 120.0;
     assert!(mean > 500_000.0, "{mean}");
     assert_eq!(rig.turned_narrow, 1, "it stays what it is");
+}
+
+#[test]
+fn a_storm_of_repairs_does_not_hide_that_a_link_is_narrow() {
+    let mut rig = Rig::new(600_000);
+    rig.repairs_bps = 3e6;
+    rig.seconds(5);
+    assert_eq!(rig.turned_narrow, 1);
+    let then = rig.seconds(10);
+    let bad = then.iter().filter(|(_, loss)| *loss >= LOSS_FULL).count();
+    assert!(bad <= 2, "{then:?}");
+}
+
+#[test]
+fn a_burst_to_catch_up_that_was_too_fast_is_no_narrow_link() {
+    let mut rig = Rig::new(10_000_000);
+    rig.second();
+    for _ in 0..4 {
+        rig.look.video_bytes = rig.look.video_bytes.wrapping_add(1_000_000);
+        rig.look.bytes += 1_000_000;
+        rig.random_loss = 0.4;
+        rig.second();
+    }
+    assert_eq!(rig.turned_narrow, 0);
 }
 
 #[test]
