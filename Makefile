@@ -110,9 +110,8 @@ needs-test:
 # Everything that must hold before a change goes in.
 test: needs-test
 	$(MAKE) fmt-check lint build
-	$(CARGO) test --locked
-	scripts/check-memory.sh
-	scripts/go-tests.sh
+	set -e; go=$$(scripts/go-path.sh) || [ "$$CI" != true ]; PATH="$${go:+$$go:}$$PATH"; export PATH; \
+	$(CARGO) test --locked; scripts/check-memory.sh; scripts/go-tests.sh
 
 # What takes longer or wants a quiet machine: Go's tests again and again, licences (cargo-deny), other targets (rustup's
 # musl and aarch64, Debian's musl-tools and cross compilers), measurements, and the soak tests.
