@@ -114,10 +114,13 @@ test: needs-test
 	scripts/check-memory.sh
 	scripts/go-tests.sh
 
-# What takes longer or wants a quiet machine: soak tests, measurements, the Go tests that take minutes.
+# What takes longer or wants a quiet machine: Go's tests again and again, licences (cargo-deny), other targets (rustup's
+# musl and aarch64, Debian's musl-tools and cross compilers), measurements, and the soak tests.
 check-all: test
 	scripts/go-tests.sh --long
 	scripts/licences.sh
+	scripts/musl.sh
+	scripts/aarch64.sh
 	$(CARGO) test --locked --release -- --ignored
 
 # The contenders side by side; a package of its own, with its own lock.

@@ -70,4 +70,6 @@ module=$PWD
 if [ "${1-}" = --long ]; then
   GOGC=1 go test -count=10 -race -timeout 20m .
   (cd tests && go test -count=5 -race -timeout 20m .)
+  (cd ../../bench && unset PKG_CONFIG_PATH && cargo build --locked --release --bin crowd)
+  (cd tests && CORERTC_CROWD=$PWD/../../../bench/target/release/crowd go test -count=1 -v -run Thousand .)
 fi

@@ -10,9 +10,11 @@ here=$(rustc --print sysroot)/lib/rustlib/$target/lib/self-contained
 command -v musl-gcc >/dev/null || { echo "musl.sh: apt-get install musl-tools" >&2; exit 1; }
 
 CC_x86_64_unknown_linux_musl=musl-gcc
+# CMake wants to see a C++ compiler, and compiles nothing with it.
+CXX_x86_64_unknown_linux_musl=g++
 # libclang, which reads AWS-LC's headers, looks for neither musl's nor the compiler's own.
 BINDGEN_EXTRA_CLANG_ARGS_x86_64_unknown_linux_musl="-isystem /usr/include/x86_64-linux-musl -isystem $(gcc -print-file-name=include)"
-export CC_x86_64_unknown_linux_musl BINDGEN_EXTRA_CLANG_ARGS_x86_64_unknown_linux_musl
+export CC_x86_64_unknown_linux_musl CXX_x86_64_unknown_linux_musl BINDGEN_EXTRA_CLANG_ARGS_x86_64_unknown_linux_musl
 cargo rustc --locked --lib --profile "${PROFILE:-release}" --target $target --crate-type staticlib
 case ${PROFILE:-release} in dev) built=debug ;; *) built=${PROFILE:-release} ;; esac
 

@@ -43,7 +43,6 @@ fn record(codec: Codec, mime_type: &str, form: InputTransport) {
     );
     probe.assert_monotonic();
     let (video, audio) = (probe.duration("video"), probe.duration("audio"));
-    println!("{mime_type} {form:?}: video {video} s, audio {audio} s");
     assert!(
         video > 1.0 && (video - audio).abs() < 1.0,
         "{video} {audio}"

@@ -82,7 +82,6 @@ fn mutated_seeds_pass() {
             );
             count += 1;
         }
-        println!("{target}: {count} inputs");
     }
 }
 

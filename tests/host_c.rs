@@ -7,6 +7,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use common::browser::Browser;
 use common::ffmpeg::make_file;
 use common::products::{library_directory, root, run};
@@ -142,6 +144,37 @@ fn a_file_is_probed_and_its_video_copied() {
     });
     browser.sees_motion("one");
     assert_eq!(host.end("-TERM"), Some(0));
+}
+
+#[test]
+fn a_browser_publishes_and_the_host_s_ffmpeg_writes_the_file_to_its_end() {
+    let _turn = one_at_a_time();
+    let scratch = Scratch::new("publish");
+    let file = scratch.file("studio.mp4");
+    let mut host = CHost::start(&["--id", "cam", "--whip", "studio", "--output", &file]);
+    let site = Site::start();
+    let browser = Browser::on(&site);
+    let whip = format!("{}whip/studio", host.url);
+    let answer = browser.publish("pub", &whip, json!({ "codec": "video/H264" }));
+    assert_eq!(answer["status"], 201, "{answer}");
+    eventually("FFmpeg writes", PATIENCE, || {
+        match std::fs::metadata(&file).map_or(0, |it| it.len()) {
+            300_000.. => Ok(()),
+            len => Err(format!("{len} bytes")),
+        }
+    });
+    assert_eq!(host.end("-INT"), Some(0));
+    // An MP4 without its end can't be read at all.
+    let streams = run(Command::new("ffprobe").args([
+        "-v",
+        "error",
+        "-show_entries",
+        "stream=codec_name",
+        "-of",
+        "csv=p=0",
+        &file,
+    ]));
+    assert_eq!(streams.lines().collect::<Vec<_>>(), ["h264", "opus"]);
 }
 
 #[test]

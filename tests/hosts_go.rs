@@ -1,6 +1,6 @@
 //! The Go host with real FFmpeg and real Chromium: a browser watches behind the token, through FFmpeg's death and a reload.
 //! Its tests without a browser are Go's own (scripts/go-tests.sh).
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod common;
 

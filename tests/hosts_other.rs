@@ -1,6 +1,6 @@
 //! Hosts in other languages, and from packages: C++ through CMake, Python through cffi, a C host from installed .debs.
 //! What the Go module needs of a build without Go is here too; its own tests are run by scripts/go-tests.sh.
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod common;
 

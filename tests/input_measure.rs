@@ -4,7 +4,6 @@
 
 mod input_rig;
 
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -136,13 +135,11 @@ fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-fn median(mut all: Vec<f64>) -> f64 {
+/// The median.
+fn runs(one: impl FnMut() -> f64) -> f64 {
+    let mut all: Vec<f64> = std::iter::repeat_with(one).take(RUNS).collect();
     all.sort_by(f64::total_cmp);
-    all[all.len() / 2]
-}
-
-fn runs(mut one: impl FnMut() -> f64) -> f64 {
-    median((0..RUNS).map(|_| one()).collect())
+    all[RUNS / 2]
 }
 
 fn begin(form: InputTransport) -> (Host, Vec<Leg>) {
@@ -304,11 +301,7 @@ fn large_film() -> Vec<Vec<Vec<u8>>> {
     }
     let bytes = std::fs::read(&file).unwrap();
     let mut starts = Vec::new();
-    for at in 0..bytes.len() - 3 {
-        if bytes[at..at + 3] == [0, 0, 1] {
-            starts.push(at);
-        }
-    }
+    starts.extend((0..bytes.len() - 3).filter(|at| bytes[*at..at + 3] == [0, 0, 1]));
     starts.push(bytes.len());
     let mut film: Vec<Vec<Vec<u8>>> = Vec::new();
     for pair in starts.windows(2) {
@@ -373,7 +366,6 @@ fn table() {
             .stdout;
         let version = String::from_utf8_lossy(&version);
         let version = version.split(' ').nth(2).unwrap_or("?").to_owned();
-        assert!(ffmpeg == "ffmpeg" || Path::new(ffmpeg).exists());
         for form in BOTH_FORMS {
             if only_large {
                 println!(

@@ -42,6 +42,5 @@ fn both_media_reach_the_file_in_sync_and_a_stop_ends_ffmpeg_cleanly() {
             skews.iter().all(|it| it.abs() < 0.05),
             "{form:?}: {skews:?}"
         );
-        eprintln!("{form:?}: stop {took:?}, video {video} s, audio {audio} s, skews {skews:?}");
     }
 }

@@ -49,7 +49,9 @@ pub fn sdp_offer(input: &[u8]) {
         assert!(answer.ends_with("\r\n"));
         for line in answer.split_terminator("\r\n") {
             assert!(line.as_bytes().get(1) == Some(&b'='), "{line:?}");
-            assert!(!line.contains(char::is_control), "{line:?}");
+            // A tab is the offer's own, in the parameters that are said back to it.
+            let is_bad = |c: char| c.is_control() && c != '\t';
+            assert!(!line.contains(is_bad), "{line:?}");
         }
         let restart = restart_fragment(&answer, "ufrag2", "another-password-of-the-server");
         assert!(Fragment::parse(&restart).is_ok(), "{restart}");

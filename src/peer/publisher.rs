@@ -154,10 +154,12 @@ impl Publisher {
             self.ask(now, out);
         }
         if self.intake.arrivals.due().is_some_and(|due| due <= now) {
-            let mut plain = self.compound();
             let media = self.intake.any_ssrc();
-            self.intake.arrivals.report(self.ssrc, media, &mut plain);
-            self.link.send_rtcp(&plain, out);
+            let begin = self.compound();
+            let reports = self.intake.arrivals.report(self.ssrc, media, &begin);
+            for plain in reports {
+                self.link.send_rtcp(&plain, out);
+            }
         }
         if self.next_report.is_some_and(|due| due <= now) {
             self.next_report = Some(now + REPORT_EVERY);

@@ -1,6 +1,7 @@
 //! A publisher between its SRTP and its ingest, on a virtual clock: what goes on, and what feedback leaves when.
 
 use super::*;
+use crate::peer::ice::credentials::Credentials;
 use crate::peer::intake::{ExtensionIds, IntakeSetup};
 use crate::peer::srtp::{Inbound, Outbound, Profile};
 use crate::rtp::codec::Codec;
@@ -193,7 +194,7 @@ fn what_does_not_authenticate_is_refused_and_counted() {
 #[test]
 fn a_first_flight_may_be_repeated_to_an_address_that_sent_one_check() {
     let (counters, now) = (Arc::new(Counters::default()), Instant::now());
-    let mut link = Link::new(credentials(), counters, now);
+    let mut link = Link::new(credentials(), counters, now).granted(GRANT);
     link.paths.checked(path(1), 100, now);
     let mut out = Outbox::default();
     for _ in 0..20 {

@@ -11,6 +11,8 @@ use crate::rtp::rtcp::{TICKS_PER_SECOND, write_transport_cc};
 const REPORT_AFTER: Duration = Duration::from_millis(50);
 /// Numbers one report is about at most; a jump beyond begins anew.
 const SPAN_MAX: u64 = 2048;
+/// Numbers one packet is about at most: at two bytes a delta it stays below any MTU.
+const STATUSES_MAX: usize = 400;
 /// Packets that came after their report and get one of their own.
 const LATE_MAX: usize = 16;
 
@@ -69,27 +71,45 @@ impl Arrivals {
         self.due
     }
 
-    /// Appends the feedback packets about everything that arrived.
-    pub(in crate::peer) fn report(&mut self, sender: u32, media: u32, out: &mut Vec<u8>) {
+    /// The feedback packets about everything that arrived: a datagram each, every one after `begin`.
+    pub(in crate::peer) fn report(
+        &mut self,
+        sender: u32,
+        media: u32,
+        begin: &[u8],
+    ) -> Vec<Vec<u8>> {
         self.due = None;
-        for (seq, ticks) in std::mem::take(&mut self.late) {
-            write_transport_cc(out, sender, media, seq, self.reports, &[Some(ticks)]);
-            self.reports = self.reports.wrapping_add(1);
-        }
-        let Some(base) = &mut self.base else { return };
-        let all = self.arrived.make_contiguous();
-        let mut done = 0;
-        while done < all.len() {
-            let first = (*base + done as u64) as u16;
-            let written = write_transport_cc(out, sender, media, first, self.reports, &all[done..]);
-            if written == 0 {
-                break;
+        let mut out = Vec::new();
+        let reports = &mut self.reports;
+        let mut write = |base: u16, arrivals: &[Option<u64>]| {
+            let mut datagram = begin.to_vec();
+            let written =
+                write_transport_cc(&mut datagram, sender, media, base, *reports, arrivals);
+            if written > 0 {
+                *reports = reports.wrapping_add(1);
+                out.push(datagram);
             }
-            self.reports = self.reports.wrapping_add(1);
-            done += written;
+            written
+        };
+        for (seq, ticks) in self.late.drain(..) {
+            write(seq, &[Some(ticks)]);
         }
-        *base += self.arrived.len() as u64;
-        self.arrived.clear();
+        if let Some(base) = &mut self.base {
+            let all = self.arrived.make_contiguous();
+            let mut done = 0;
+            while done < all.len() {
+                let end = all.len().min(done + STATUSES_MAX);
+                let first = (*base + done as u64) as u16;
+                // Nothing written: none of these arrived, which the sender learns from what comes after them.
+                done += match write(first, &all[done..end]) {
+                    0 => end - done,
+                    written => written,
+                };
+            }
+            *base += all.len() as u64;
+            self.arrived.clear();
+        }
+        out
     }
 }
 
@@ -100,9 +120,10 @@ mod tests {
 
     /// (first number, count) of each feedback packet.
     fn reported(arrivals: &mut Arrivals) -> Vec<(u16, u16)> {
-        let mut out = Vec::new();
-        arrivals.report(1, 2, &mut out);
-        parse(&out)
+        let out = arrivals.report(1, 2, &[]);
+        out.iter()
+            .inspect(|datagram| assert!(datagram.len() < 1100))
+            .flat_map(|datagram| parse(datagram))
             .map(|item| match item {
                 Ok(Item::TransportCc(it)) => (
                     u16::from_be_bytes([it.raw[0], it.raw[1]]),
@@ -137,6 +158,18 @@ mod tests {
         arrivals.packet(11, start);
         arrivals.packet(13, start);
         assert_eq!(reported(&mut arrivals), [(11, 1), (13, 1)]);
+    }
+
+    #[test]
+    fn a_burst_is_reported_in_several_datagrams() {
+        let start = Instant::now();
+        let mut arrivals = Arrivals::new(start);
+        for n in 0..1000_u16 {
+            // Now and then a millisecond: deltas of one and of two bytes.
+            let late = u64::from(n / 3) * u64::from(n % 3) * 50;
+            arrivals.packet(n, start + Duration::from_micros(late));
+        }
+        assert_eq!(reported(&mut arrivals), [(0, 400), (400, 400), (800, 200)]);
     }
 
     #[test]
