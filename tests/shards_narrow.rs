@@ -60,7 +60,7 @@ fn a_narrow_link_gets_whole_frames_without_gaps_and_its_neighbour_everything() {
         }
         if began.elapsed() >= Duration::from_millis(300) * reports {
             reports += 1;
-            if let Some(plain) = reporter.report(site, reports < 10) {
+            if let Some(plain) = reporter.report(site, reports < 15) {
                 let sealed = site.peers[0].client.seal(&plain);
                 site.peers[0].send(&sealed);
             }

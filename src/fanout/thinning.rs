@@ -92,6 +92,16 @@ pub(super) struct Look {
     pub(super) stream_bps: u64,
 }
 
+impl Look {
+    /// The stream's rate; not known in its first second.
+    fn stream(&self) -> f64 {
+        match self.stream_bps {
+            0 => f64::INFINITY,
+            bps => bps as f64,
+        }
+    }
+}
+
 impl Thinning {
     /// The pace of its video; None where it gets all of it with everyone else.
     pub(super) fn pace_bps(&self) -> Option<u64> {
@@ -142,7 +152,7 @@ impl Thinning {
             _ => 0,
         };
         // What is sent again is lost more often than the reports tell: it proves nothing.
-        let stream = look.stream_bps as f64;
+        let stream = look.stream();
         if (video + audio) * (1.0 - loss) > stream * WIDE {
             // More than the stream gets through: it was a burst that did not.
             self.bad = 0;
@@ -196,7 +206,7 @@ impl Thinning {
             }
         }
         let stubborn = narrow.stubborn >= STUBBORN;
-        if stubborn || narrow.bps > look.stream_bps as f64 * WIDE {
+        if stubborn || narrow.bps > look.stream() * WIDE {
             self.narrow = None;
             self.left = Some(look.at);
             self.immune_until = stubborn.then(|| look.at + IMMUNE);
