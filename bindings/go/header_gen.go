@@ -2,7 +2,7 @@
 
 package corertc
 
-const headerHash = "a4c9d1180e61a1100f3ff265e8c9dde55b81c3bd055970bb9e13d56bc62cb48f"
+const headerHash = "9a0a85aeaa29caeb58388e5ca963c46ee4b43f4803239560755ce57badda38a0"
 
 // subsystemOptions are the CORERTC_OPT_ of the header.
 var subsystemOptions = []option{
@@ -18,6 +18,7 @@ var subsystemOptions = []option{
 	{"TLS_KEY_FILE", 10, false},
 	{"TURN_SECRET", 11, false},
 	{"WHIP_CODECS", 12, false},
+	{"PUBLIC_URL", 13, false},
 	{"ENABLE", 100, true},
 	{"LEG_PORT_MIN", 101, true},
 	{"LEG_PORT_MAX", 102, true},
@@ -40,4 +41,10 @@ var subsystemOptions = []option{
 	{"WAIT_FOR_STREAM_MS", 119, true},
 	{"STOP_LINGER_MS", 120, true},
 	{"INPUT_TRANSPORT", 121, true},
+	{"HTTPS_ONLY", 122, true},
+	{"RAW_TOKEN", 123, true},
+	{"PRIVATE_NETWORK", 124, true},
+	{"MISSING_MEDIA", 125, true},
+	{"ADDRESS_RATE_MAX", 126, true},
+	{"MAX_HALF_OPEN", 127, true},
 }
