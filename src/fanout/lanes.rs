@@ -45,19 +45,31 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// A frame to send. False where the lane is full and the frame is dropped.
-    pub(super) fn push(&mut self, stream: StreamKey, batch: Arc<FrameBatch>, now: Instant) -> bool {
+    /// A frame to send; how many frames are dropped for want of room. A key frame always has room: with it everyone
+    /// goes on, so what waits in front of it gives way, but for a frame that is half sent.
+    pub(super) fn push(
+        &mut self,
+        stream: StreamKey,
+        batch: Arc<FrameBatch>,
+        now: Instant,
+    ) -> usize {
         let key = (stream, batch.media);
         let lane = self.lanes.entry(key).or_default();
+        let mut dropped = 0;
         if lane.frames.len() >= LANE_FRAMES {
-            return false;
+            if !batch.keyframe {
+                return 1;
+            }
+            let begun = usize::from(lane.sent > 0);
+            dropped = lane.frames.len() - begun;
+            lane.frames.truncate(begun);
         }
         lane.frames.push_back(batch);
         if lane.due.is_none() {
             lane.due = Some(now);
             self.due.insert((now, key));
         }
-        true
+        dropped
     }
 
     /// The next round that is due, oldest first.
@@ -139,7 +151,7 @@ mod tests {
         let now = Instant::now();
         let mut lanes = Lanes::default();
         let stream = StreamKey(1);
-        assert!(lanes.push(stream, frame(Media::Video, 40, now), now));
+        assert_eq!(lanes.push(stream, frame(Media::Video, 40, now), now), 0);
         let round = lanes.next(now).unwrap();
         assert_eq!((round.first, round.end), (0, 16));
         assert!(lanes.next(now).is_none(), "the gap");
@@ -169,11 +181,31 @@ mod tests {
         let now = Instant::now();
         let mut lanes = Lanes::default();
         let taken = (0..100)
-            .filter(|_| lanes.push(StreamKey(1), frame(Media::Video, 1, now), now))
+            .filter(|_| lanes.push(StreamKey(1), frame(Media::Video, 1, now), now) == 0)
             .count();
         assert_eq!(taken, LANE_FRAMES);
         lanes.forget(StreamKey(1));
         assert!(lanes.next(now).is_none());
         assert_eq!(lanes.next_due(), None);
+    }
+
+    #[test]
+    fn a_key_frame_clears_a_full_lane_but_for_what_is_half_sent() {
+        let now = Instant::now();
+        let mut lanes = Lanes::default();
+        lanes.push(StreamKey(1), frame(Media::Video, 40, now), now);
+        assert_eq!(lanes.next(now).unwrap().end, ROUND_PACKETS);
+        while lanes.push(StreamKey(1), frame(Media::Video, 1, now), now) == 0 {}
+        let mut key_frame = (*frame(Media::Video, 2, now)).clone();
+        key_frame.keyframe = true;
+        assert_eq!(
+            lanes.push(StreamKey(1), Arc::new(key_frame), now),
+            LANE_FRAMES - 1
+        );
+        let mut ends = Vec::new();
+        while let Some(due) = lanes.next_due() {
+            ends.push(lanes.next(due).unwrap().end);
+        }
+        assert_eq!(ends, [32, 40, 2]);
     }
 }

@@ -177,9 +177,13 @@ impl Fanout {
                 idle_timeout,
                 counters: counters.clone(),
             };
-            let body = move || tasks::run(plan, commands);
-            let thread = runtime::spawn_thread(&format!("shard-{index}"), body);
-            threads.push(thread.map_err(|error| FanoutError(format!("thread: {error}")))?);
+            // Made here: what fails is told to the host, and its descriptors are there on return.
+            let failed =
+                |error: std::io::Error| FanoutError(format!("can't start shard {index}: {error}"));
+            let runtime = runtime::shard_runtime().map_err(failed)?;
+            let body = move || tasks::run(&runtime, plan, commands);
+            let thread = runtime::spawn_thread(&format!("shard-{index}"), body).map_err(failed)?;
+            threads.push(thread);
         }
         let inner = Inner {
             shards: senders,

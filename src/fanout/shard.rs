@@ -284,11 +284,8 @@ impl Shard {
             let Some(playing) = self.streams.get(&stream) else {
                 continue;
             };
-            if !self.lanes.push(stream, batch, now) {
-                self.counters
-                    .frames_dropped
-                    .add(playing.viewers.len() as u64);
-            }
+            let dropped = self.lanes.push(stream, batch, now) * playing.viewers.len();
+            self.counters.frames_dropped.add(dropped as u64);
         }
         self.taken = taken;
     }

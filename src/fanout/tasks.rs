@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, yield_now};
 
 use super::Command;
 use super::shard::{Plan, Shard};
 use crate::net::{ReceiveBatch, Socket};
-use crate::runtime;
 
 const TICK: Duration = Duration::from_millis(100);
 /// Datagrams per system call, and the longest one that WebRTC needs.
@@ -27,11 +27,7 @@ const AFTER_PANIC: Duration = Duration::from_millis(10);
 type Shared = Rc<RefCell<Shard>>;
 
 /// Runs a shard until it is told to stop.
-pub(super) fn run(plan: Plan, commands: mpsc::UnboundedReceiver<Command>) {
-    let runtime = match runtime::shard_runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return tracing::error!(%error, "shard runtime"),
-    };
+pub(super) fn run(runtime: &Runtime, plan: Plan, commands: mpsc::UnboundedReceiver<Command>) {
     let local = LocalSet::new();
     runtime.block_on(local.run_until(async move {
         if let Err(error) = serve(plan, commands).await {
