@@ -83,7 +83,8 @@ func forward(socket net.PacketConn, track *webrtc.TrackLocalStaticRTP) {
 func recorder(id, file string) object {
 	return object{
 		"id": id, "reconnect": true, "reconnect_delay_ms": 200,
-		"input": []object{{"id": "whip", "address": "{whip}"}},
+		"webrtc": object{"video_codec": "vp8"},
+		"input":  []object{{"id": "whip", "address": "{whip}"}},
 		"output": []object{{"id": "file", "address": file, "options": []string{
 			"-map", "0:v:0", "-map", "0:a:0", "-c", "copy", "-f", "matroska",
 		}}},

@@ -132,7 +132,10 @@ fn encode(args: &mut Vec<String>, settings: &ProcessSettings, codec: Codec) {
     };
     push(args, encoder);
     let bitrate = settings.video_bitrate_bps.to_string();
-    push(args, &["-pix_fmt", "yuv420p", "-b:v", &bitrate]);
+    // A source without a known frame rate (RTSP) counts as one of 90,000 a second, and the RTP muxer would have it filled
+    // up with copies.
+    push(args, &["-pix_fmt", "yuv420p", "-fps_mode", "vfr"]);
+    push(args, &["-b:v", &bitrate]);
     if codec != Codec::Av1 {
         push(args, &["-maxrate", &bitrate, "-bufsize", &bitrate]);
     }

@@ -23,8 +23,8 @@ fn joined(settings: &ProcessSettings) -> String {
 }
 
 const VIDEO_LEG: &str = "-map 0:v:0 -c:v libx264 -preset veryfast -tune zerolatency \
-     -profile:v baseline -bf 0 -sc_threshold 0 -pix_fmt yuv420p -b:v 2500000 -maxrate 2500000 \
-     -bufsize 2500000 -g 120 \
+     -profile:v baseline -bf 0 -sc_threshold 0 -pix_fmt yuv420p -fps_mode vfr -b:v 2500000 \
+     -maxrate 2500000 -bufsize 2500000 -g 120 \
      -force_key_frames expr:if(isnan(prev_forced_t),1,gte(t,prev_forced_t+2.000)) \
      -payload_type 102 -start_time_realtime 1700000000000000 \
      -f rtp rtp://127.0.0.1:21900?pkt_size=1200&rtcpport=21900&localaddr=127.0.0.1";
