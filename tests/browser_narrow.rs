@@ -93,11 +93,13 @@ fn keeps_coming(codec: Codec) {
 }
 
 #[test]
+#[ignore = "40 s, and not yet the same in every run: make check-all"]
 fn h264_keeps_coming_over_a_narrow_link() {
     keeps_coming(Codec::H264);
 }
 
 #[test]
+#[ignore = "40 s, and not yet the same in every run: make check-all"]
 fn vp8_keeps_coming_over_a_narrow_link() {
     keeps_coming(Codec::Vp8);
 }
