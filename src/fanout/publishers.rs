@@ -205,6 +205,7 @@ impl Shard {
     /// Numbers, and who has fallen silent.
     pub(super) fn tick_publishers(&mut self, now: Instant) {
         for entry in self.publishers.by_key.values_mut() {
+            entry.publisher.follow(now);
             if entry.next_numbers <= now {
                 entry.next_numbers = now + NUMBERS_EVERY;
                 entry.publish_numbers();

@@ -305,6 +305,7 @@ impl Shard {
             self.judge_link(index, now);
         }
         for (_, entry) in &mut self.viewers {
+            entry.viewer.follow(now);
             if entry.broken {
                 let end = ViewerEvent::Refused("internal error".to_owned());
                 entry.broken = entry.events.try_send(end).is_err();

@@ -7,6 +7,7 @@ mod held;
 pub mod ice;
 pub mod intake;
 mod link;
+mod moves;
 pub mod outbox;
 pub mod paths;
 pub mod published;

@@ -225,6 +225,11 @@ impl Publisher {
         self.link.send_rtcp(&plain, out);
     }
 
+    /// Media may follow a nomination by time; wants to be called a few times a second.
+    pub fn follow(&mut self, now: Instant) {
+        self.link.follow(now);
+    }
+
     /// When something of it authenticated last.
     #[must_use]
     pub fn heard(&self) -> Instant {

@@ -284,6 +284,11 @@ impl Viewer {
             .map_or(0, Track::octets)
     }
 
+    /// Media may follow a nomination by time; wants to be called a few times a second.
+    pub fn follow(&mut self, now: Instant) {
+        self.link.follow(now);
+    }
+
     /// When something of it authenticated last.
     #[must_use]
     pub fn heard(&self) -> Instant {
