@@ -1,5 +1,6 @@
 //! A media host in Rust: the subsystem with its listener, as tests need it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 pub(crate) struct Host {
     pub(crate) subsystem: Subsystem,
     pub(crate) port: u16,
+    ip: IpAddr,
     torn_down: Arc<Mutex<Vec<String>>>,
     whip_torn_down: Arc<Mutex<Vec<String>>>,
 }
@@ -40,6 +42,7 @@ impl Host {
         Self {
             subsystem,
             port,
+            ip: Ipv4Addr::LOCALHOST.into(),
             torn_down,
             whip_torn_down,
         }
@@ -51,7 +54,14 @@ impl Host {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://{}:{}{path}", self.ip, self.port)
+    }
+
+    /// Listens on an IPv4 address instead.
+    pub(crate) fn move_to(&mut self, ip: IpAddr) {
+        self.subsystem.http_unlisten().unwrap();
+        self.port = self.subsystem.http_listen(&format!("{ip}:0")).unwrap();
+        self.ip = ip;
     }
 
     /// Viewers now.
