@@ -11,6 +11,14 @@ use super::options::Options;
 use super::{InputTransport, MissingMedia, Settings, certificate};
 use crate::error::Error;
 
+impl Default for Settings {
+    /// What an untouched configuration says.
+    fn default() -> Self {
+        let untouched = Options::subsystem();
+        untouched.settings().expect("the defaults are valid")
+    }
+}
+
 impl Options {
     /// The whole configuration of a subsystem. Invalid names the option at fault, as in
     /// `NAT1TO1_IPS: "x" is not an IP address`.
