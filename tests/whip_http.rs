@@ -278,3 +278,18 @@ fn an_ingest_is_played_straight_through_only_by_option() {
         play_once_live(&subsystem, "/whep/both");
     }
 }
+
+/// Limited by WHIP_CODECS: an ingest that takes another codec refuses every publisher, in words.
+#[test]
+fn a_codec_beside_whip_codecs_is_422_and_names_those_allowed() {
+    let mut limited = settings();
+    limited.whip_codecs = vec![Codec::Vp8, Codec::Opus];
+    let refusing = subsystem(limited.clone());
+    ingest(&refusing, "cam");
+    assert_problem(&publish(&refusing, "/whip/cam"), 422, "VP8, opus");
+    assert_eq!(refusing.now().3, 0);
+    limited.whip_codecs.push(Codec::H264);
+    let taking = subsystem(limited);
+    ingest(&taking, "cam");
+    location(&publish(&taking, "/whip/cam"));
+}

@@ -37,6 +37,7 @@ pub(super) async fn start(
         offer,
         expected.video.map(|track| track.codec),
         expected.audio.map(|track| track.codec),
+        &shared.settings.whip_codecs,
     )?;
     make_room(shared, point).await?;
     if watch.borrow().ended {

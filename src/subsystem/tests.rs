@@ -46,6 +46,7 @@ fn settings(enable: bool) -> Settings {
         missing_media: Default::default(),
         address_rate_max: 0,
         max_half_open: 256,
+        whip_codecs: Vec::new(),
     }
 }
 

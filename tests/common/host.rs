@@ -164,5 +164,6 @@ fn defaults() -> Settings {
         missing_media: MissingMedia::Rejected,
         address_rate_max: 0,
         max_half_open: 256,
+        whip_codecs: Vec::new(),
     }
 }

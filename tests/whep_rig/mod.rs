@@ -58,6 +58,7 @@ pub(crate) fn settings() -> Settings {
         missing_media: MissingMedia::Rejected,
         address_rate_max: 0,
         max_half_open: 256,
+        whip_codecs: Vec::new(),
     }
 }
 

@@ -74,6 +74,7 @@ pub fn settings() -> Settings {
         missing_media: Default::default(),
         address_rate_max: 0,
         max_half_open: 0,
+        whip_codecs: Vec::new(),
     }
 }
 
