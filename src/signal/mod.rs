@@ -11,6 +11,7 @@ pub mod problem;
 pub mod rate;
 mod ready;
 pub mod route;
+mod source;
 pub mod whep;
 mod whip;
 
