@@ -350,6 +350,7 @@ impl Shard {
                 .viewer
                 .media_path()
                 .map(crate::net::Path::remote_canonical),
+            layers: Vec::new(),
         };
         *entry.numbers.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
     }

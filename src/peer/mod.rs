@@ -16,11 +16,12 @@ pub mod repair;
 pub mod srtp;
 pub mod track;
 pub mod viewer;
+mod views;
 
 pub use intake::{ExtensionIds, IntakeSetup};
 pub use outbox::{Notice, Outbox, PublisherSetup, ViewerSetup};
 pub use published::Published;
-pub use publisher::Publisher;
+pub use publisher::{LayerNumbers, Publisher};
 pub use repair::Repair;
 pub use track::{RtxSetup, TrackSetup};
 pub use viewer::{StreamPacket, Viewer, room_for};

@@ -13,6 +13,7 @@ pub mod rate;
 mod ready;
 mod resource;
 pub mod route;
+mod source;
 mod whep;
 mod whip;
 

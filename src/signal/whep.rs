@@ -1,6 +1,5 @@
 //! WHEP (draft-ietf-wish-whep): POST, OPTIONS, GET/HEAD on the endpoint; the session's resource is in `resource`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
@@ -11,9 +10,8 @@ use super::auth::{self, Action};
 use super::cors::{ACCEPT_POST, SDP};
 use super::exchange::{ENDPOINT_METHODS, allowed, created_answer, header, offer, session_problem};
 use super::problem::{method_not_allowed, plain, problem, retry_after};
-use super::{Request, Signal, links, ready, route};
+use super::{Request, Signal, links, ready, source};
 use crate::session::Client;
-use crate::stream::Stream;
 
 /// Seconds a player waits before it asks again for a stream without packets (P104).
 const RETRY_NO_MEDIA_S: u32 = 2;
@@ -39,22 +37,22 @@ async fn post(
 ) -> Result<Response<Bytes>, Box<Response<Bytes>>> {
     // P055's order, but the token first: who has none learns not even which streams there are.
     auth::check_token(signal, Action::Play, request)?;
-    let unknown = || Box::new(unknown(request));
-    stream(signal, request, id).ok_or_else(unknown)?;
+    source::find(signal, request, id)?;
     auth::ask(signal, Action::Play, id, request).await?;
     let offer = offer(signal, request)?;
     // Asking may have taken seconds: the id can stand for another stream by now.
-    let stream = stream(signal, request, id).ok_or_else(unknown)?;
+    let source = source::find(signal, request, id)?;
     let longest = signal.settings.http_timeout.saturating_sub(ANSWER_RESERVE);
     let hold = signal.settings.wait_for_stream.min(longest);
-    if !ready::wait(&stream, hold).await {
+    if !ready::wait(source.stream(), hold).await {
         // P104: SHALL be 409 with Retry-After.
-        let response = problem(StatusCode::CONFLICT, "the stream has no media yet");
-        return Err(Box::new(retry_after(response, RETRY_NO_MEDIA_S)));
+        return Err(Box::new(no_media()));
     }
+    let (stream, rid) = source.layer()?;
     let client = Client {
         remote_addr: request.remote_addr.clone(),
         user_agent: header(request, &USER_AGENT).to_owned(),
+        rid,
     };
     match signal.sessions.play(&stream, &offer, client) {
         Ok(created) => Ok(created_answer(signal, "whep", id, created)),
@@ -62,13 +60,19 @@ async fn post(
     }
 }
 
+/// 409, for a stream that exists and has nothing to play yet.
+pub(super) fn no_media() -> Response<Bytes> {
+    let response = problem(StatusCode::CONFLICT, "the stream has no media yet");
+    retry_after(response, RETRY_NO_MEDIA_S)
+}
+
 /// P005, P006: GET and HEAD of an endpoint.
 fn describe(signal: &Signal, request: &Request, id: &str) -> Response<Bytes> {
     if let Err(refusal) = auth::check_token(signal, Action::Play, request) {
         return *refusal;
     }
-    if stream(signal, request, id).is_none() {
-        return unknown(request);
+    if let Err(refusal) = source::find(signal, request, id) {
+        return *refusal;
     }
     let mut response = plain(StatusCode::OK, Bytes::new());
     let headers = response.headers_mut();
@@ -90,35 +94,4 @@ async fn options(signal: &Signal, request: &Request, id: &str) -> Response<Bytes
         links::add(&mut response, &signal.settings);
     }
     response
-}
-
-/// What `/whep/<id>` plays: the process's egress; with WHIP_DIRECT what is published under the id, where it has no egress
-/// or `?source=ingest` says so.
-fn stream(signal: &Signal, request: &Request, id: &str) -> Option<Arc<Stream>> {
-    let ingest = || {
-        let point = signal
-            .ingests
-            .find(id)
-            .filter(|_| signal.settings.whip_direct)?;
-        Some(point.stream().clone())
-    };
-    if wants_ingest(request) {
-        return ingest();
-    }
-    signal.streams.find(id).or_else(ingest)
-}
-
-/// `?source=ingest` plays what is published under the id, not what FFmpeg sends.
-fn wants_ingest(request: &Request) -> bool {
-    let query = request.http.uri().query().unwrap_or("");
-    route::query_value(query, &["source"]).as_deref() == Some("ingest")
-}
-
-/// 404, in the words of what was asked for.
-fn unknown(request: &Request) -> Response<Bytes> {
-    let detail = match wants_ingest(request) {
-        true => "no ingest of this id can be played",
-        false => "no stream has this id",
-    };
-    problem(StatusCode::NOT_FOUND, detail)
 }

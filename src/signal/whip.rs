@@ -38,6 +38,7 @@ async fn post(
     let client = Client {
         remote_addr: request.remote_addr.clone(),
         user_agent: header(request, &USER_AGENT).to_owned(),
+        rid: None,
     };
     match signal.sessions.publish(&point, &offer, client).await {
         Ok(created) => Ok(created_answer(signal, "whip", id, created)),
