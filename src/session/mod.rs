@@ -6,6 +6,7 @@
 pub(crate) mod allowance;
 mod candidates;
 mod draw;
+mod ending;
 mod ice;
 mod publisher;
 mod registry;
@@ -217,26 +218,10 @@ impl Sessions {
             .is_some()
     }
 
-    /// Tells every viewer of a stream and its publisher to leave (BYE, close_notify) and waits until that was sent, at most `timeout`.
-    /// Blocks: not for the control runtime's own threads.
-    pub fn close_stream(&self, stream: StreamKey, reason: &'static str, timeout: Duration) {
-        let sessions = self.inner.registry.of_stream(stream);
-        if sessions.is_empty() {
-            return;
-        }
-        for session in &sessions {
-            session.end(reason);
-        }
-        let all_ended = async {
-            for session in &sessions {
-                session.ended().await;
-            }
-        };
-        // What did not end in time is ended by its own task a little later.
-        let _ = self
-            .inner
-            .runtime
-            .block_on(async { tokio::time::timeout(timeout, all_ended).await });
+    /// Tells every viewer of a stream and its publisher to leave (BYE, close_notify) and waits until that was sent, at most
+    /// `timeout`. Whoever waits for the stream's end is told after them. Blocks: not for the control runtime's own threads.
+    pub fn close_stream(&self, stream: &Stream, reason: &'static str, timeout: Duration) {
+        ending::end_all(&self.inner, stream, reason, timeout);
     }
 
     /// No further session is made: [`SessionError::Closing`].

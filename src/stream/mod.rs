@@ -248,17 +248,28 @@ impl Stream {
         }
     }
 
-    /// No packet will come any more; watchers see `ended`.
+    /// No packet will come any more; who looks sees `ended`. Who waits for it is woken by [`Stream::announce_end`].
     pub fn end(&self) {
         if self.ended.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.set_live(false);
-        self.warnings.clear_all();
-        self.info.send_modify(|info| {
+        let mut was_live = false;
+        // Silently: every viewer's session waits for this, and most are ended together before they need to wake up.
+        self.info.send_if_modified(|info| {
             info.ended = true;
-            info.live = false;
+            was_live = std::mem::take(&mut info.live);
+            false
         });
+        if was_live {
+            self.events
+                .push(EventKind::StreamInactive, &self.id, json!({}));
+        }
+        self.warnings.clear_all();
+    }
+
+    /// After [`Stream::end`]: wakes whoever watches.
+    pub fn announce_end(&self) {
+        self.info.send_if_modified(|info| info.ended);
     }
 
     /// What it sent last: for viewers that join and packets that were lost.

@@ -300,7 +300,7 @@ impl Inputs {
         point.end();
         self.around
             .sessions
-            .close_stream(point.stream().key(), reason, timeout);
+            .close_stream(point.stream(), reason, timeout);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Input>> {
