@@ -2,6 +2,7 @@
 //! frame batches go to every attached [`Sink`]. Stream knows only the trait, never who listens.
 
 pub mod batch;
+mod ending;
 mod gate;
 mod gather;
 mod health;
@@ -246,30 +247,6 @@ impl Stream {
         if let Some(ask) = self.keyframe_source.get() {
             ask(now);
         }
-    }
-
-    /// No packet will come any more; who looks sees `ended`. Who waits for it is woken by [`Stream::announce_end`].
-    pub fn end(&self) {
-        if self.ended.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let mut was_live = false;
-        // Silently: every viewer's session waits for this, and most are ended together before they need to wake up.
-        self.info.send_if_modified(|info| {
-            info.ended = true;
-            was_live = std::mem::take(&mut info.live);
-            false
-        });
-        if was_live {
-            self.events
-                .push(EventKind::StreamInactive, &self.id, json!({}));
-        }
-        self.warnings.clear_all();
-    }
-
-    /// After [`Stream::end`]: wakes whoever watches.
-    pub fn announce_end(&self) {
-        self.info.send_if_modified(|info| info.ended);
     }
 
     /// What it sent last: for viewers that join and packets that were lost.
