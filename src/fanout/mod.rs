@@ -10,6 +10,7 @@ mod inbound;
 mod inbox;
 mod joining;
 mod lanes;
+mod leaving;
 mod mend;
 #[cfg(test)]
 mod mend_tests;
@@ -21,10 +22,11 @@ mod shard;
 mod tasks;
 mod thinning;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -114,6 +116,8 @@ enum Command {
     Connect(u64, Box<Keys>, Path),
     RestartIce(u64, Credentials, oneshot::Sender<()>),
     Remove(u64, Vec<Vec<u8>>, oneshot::Sender<()>),
+    /// Whoever waits for them sees the sender dropped.
+    RemoveAll(Vec<leaving::Leaving>, std_mpsc::Sender<Infallible>),
     /// Key, path, bytes, and whether these raise what the address may get.
     Datagram(u64, Path, Vec<u8>, bool),
     Spawn(Task),

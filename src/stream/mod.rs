@@ -2,6 +2,7 @@
 //! frame batches go to every attached [`Sink`]. Stream knows only the trait, never who listens.
 
 pub mod batch;
+mod ending;
 mod gate;
 mod gather;
 mod health;
@@ -247,19 +248,6 @@ impl Stream {
         if let Some(ask) = self.keyframe_source.get() {
             ask(now);
         }
-    }
-
-    /// No packet will come any more; watchers see `ended`.
-    pub fn end(&self) {
-        if self.ended.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        self.set_live(false);
-        self.warnings.clear_all();
-        self.info.send_modify(|info| {
-            info.ended = true;
-            info.live = false;
-        });
     }
 
     /// What it sent last: for viewers that join and packets that were lost.

@@ -21,7 +21,7 @@ use crate::leg::send::udp::UdpSender;
 use crate::leg::send::{InputNumbers, keep};
 use crate::session::Sessions;
 use crate::stats::Counters;
-use crate::stream::{IngestPoint, Ingests, StreamKey, history};
+use crate::stream::{IngestPoint, Ingests, Stream, StreamKey, history};
 
 use super::Hooks;
 use super::claims::{Claims, Refused};
@@ -299,9 +299,13 @@ impl Inputs {
     fn part(&self, point: &IngestPoint, reason: &'static str, timeout: Duration) {
         point.end();
         let layers = point.open_layers().into_iter();
-        let points = layers.map(|layer| layer.point.stream().key());
-        let keys: Vec<StreamKey> = points.chain([point.stream().key()]).collect();
-        self.around.sessions.close_streams(&keys, reason, timeout);
+        let streams: Vec<Arc<Stream>> = layers
+            .map(|layer| layer.point.stream().clone())
+            .chain([point.stream().clone()])
+            .collect();
+        self.around
+            .sessions
+            .close_streams(&streams, reason, timeout);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Input>> {
