@@ -4,6 +4,7 @@
 pub(crate) mod browser;
 pub(crate) mod ffmpeg;
 pub(crate) mod host;
+pub(crate) mod kept;
 pub(crate) mod products;
 pub(crate) mod publish;
 pub(crate) mod relay;

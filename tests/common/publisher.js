@@ -5,10 +5,10 @@ window.whip = (() => {
   const publishers = new Map();
 
   // Publishes the fake camera and microphone; the HTTP status and what else the test wants to know of the answer.
-  // `options`: codec (MIME type), kinds, rids (simulcast), width, height.
+  // `options`: codec (MIME type), kinds, rids (simulcast), width, height, flashes (instead of the devices).
   async function publish(name, url, options) {
     const kinds = options.kinds ?? ['video', 'audio'];
-    const media = await navigator.mediaDevices.getUserMedia({
+    const media = options.flashes ? await flashes(320, 180) : await navigator.mediaDevices.getUserMedia({
       video: kinds.includes('video') && { width: options.width ?? 640, height: options.height ?? 360 },
       audio: kinds.includes('audio'),
     });
@@ -44,6 +44,39 @@ window.whip = (() => {
       status: response.status, body, offer: pc.localDescription.sdp, session: publisher.session,
       etag: response.headers.get('ETag'), retryAfter: response.headers.get('Retry-After'),
     };
+  }
+
+  // Sends these layers and no others.
+  async function send(name, rids) {
+    for (const sender of publishers.get(name).pc.getSenders()) {
+      const parameters = sender.getParameters();
+      if (sender.track.kind !== 'video') continue;
+      for (const encoding of parameters.encodings) encoding.active = rids.includes(encoding.rid);
+      await sender.setParameters(parameters);
+    }
+  }
+
+  // A black picture and silence; in the first tenth of each second a white one and a tone.
+  async function flashes(width, height) {
+    const canvas = Object.assign(document.createElement('canvas'), { width, height });
+    const pen = canvas.getContext('2d');
+    const audio = new AudioContext();
+    await audio.resume();
+    const [tone, gain] = [audio.createOscillator(), audio.createGain()];
+    const out = audio.createMediaStreamDestination();
+    tone.frequency.value = 1000;
+    gain.gain.value = 0;
+    tone.connect(gain).connect(out);
+    tone.start();
+    for (let second = Math.ceil(audio.currentTime) + 1; second < 120; second++) {
+      gain.gain.setValueAtTime(0.5, second);
+      gain.gain.setValueAtTime(0, second + 0.1);
+    }
+    setInterval(() => {
+      pen.fillStyle = audio.currentTime % 1 < 0.1 ? 'white' : 'black';
+      pen.fillRect(0, 0, width, height);
+    }, 10);
+    return new MediaStream([...canvas.captureStream(30).getTracks(), ...out.stream.getTracks()]);
   }
 
   // What the browser says of its sending.
@@ -83,5 +116,5 @@ window.whip = (() => {
     return { status: response.status, body: await response.text() };
   }
 
-  return { publish, report, leave, call };
+  return { publish, send, report, leave, call };
 })();
