@@ -321,7 +321,9 @@ fn a_layer_that_is_not_there_is_404_and_names_those_that_are() {
     let session = location(&play(&subsystem, "/whep/cam?rid=1"));
     let stats: serde_json::Value = serde_json::from_str(&subsystem.stats_json()).unwrap();
     let sessions = stats["sessions"].as_array().unwrap();
-    let player = sessions.iter().find(|it| it["direction"] == "play");
+    let player = sessions
+        .iter()
+        .find(|it| it["stream"] == "cam" && it["direction"] == "play");
     assert_eq!(player.unwrap()["rid"], "1");
     assert_eq!(call(&subsystem, "DELETE", &session).status(), 200);
 }

@@ -24,7 +24,7 @@ DEADLINE_S = 20
 PUBLISH = """
 webrtcbin name=peer bundle-policy=max-bundle
 videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1
-  ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=30 bitrate=500
+  ! x264enc tune=zerolatency threads=1 speed-preset=ultrafast key-int-max=30 bitrate=500
   ! video/x-h264,profile=constrained-baseline
   ! rtph264pay config-interval=-1 mtu=1200
   ! application/x-rtp,media=video,encoding-name=H264,payload=96 ! queue ! peer.
