@@ -308,15 +308,22 @@ fn a_layer_that_is_not_there_is_404_and_names_those_that_are() {
     assert_problem(&play(&subsystem, "/whep/cam?rid=h"), 409, "no media");
     location(&publish(&subsystem, "/whip/cam"));
     // Sound is enough to be live; OBS's layers are those of its offer.
-    let opus = [0x80, 121, 0, 1, 0, 0, 0, 9, 0, 0, 0, 7, 0xfc, 0xff, 0xfe];
-    point.datagram(&opus, Instant::now());
+    for seq in 0..20_u8 {
+        let at = u16::from(seq) * 960;
+        let mut opus = vec![0x80, 121, 0, seq, 0, 0];
+        opus.extend(at.to_be_bytes());
+        opus.extend([0, 0, 0, 7, 0xfc, 0xff, 0xfe, 1, 2, 3]);
+        point.datagram(&opus, Instant::now());
+    }
     for path in ["/whep/cam?rid=h", "/whep/cam?source=ingest&rid=h"] {
         assert_problem(&play(&subsystem, path), 404, "\"h\": there are 0, 1, 2");
     }
     let session = location(&play(&subsystem, "/whep/cam?rid=1"));
     let stats: serde_json::Value = serde_json::from_str(&subsystem.stats_json()).unwrap();
     let sessions = stats["sessions"].as_array().unwrap();
-    let player = sessions.iter().find(|it| it["direction"] == "play");
+    let player = sessions
+        .iter()
+        .find(|it| it["stream"] == "cam" && it["direction"] == "play");
     assert_eq!(player.unwrap()["rid"], "1");
     assert_eq!(call(&subsystem, "DELETE", &session).status(), 200);
 }

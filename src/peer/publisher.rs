@@ -168,7 +168,7 @@ impl Publisher {
 
     /// These simulcast layers are watched from now on, beside what the ingest gets.
     pub fn watch(&mut self, rids: &[Arc<str>], now: Instant) {
-        self.views.follow(rids, now);
+        self.views.follow(rids, &self.intake, now);
     }
 
     /// When [`Publisher::handle_timeout`] wants to be called.
