@@ -185,6 +185,12 @@ impl Network {
         self.map(3);
     }
 
+    /// What `ip link` and `ip netns` call its parts.
+    pub(crate) fn names(&self) -> [String; 3] {
+        let namespaces = [&self.router.name, &self.clients.name];
+        [&self.near, namespaces[0], namespaces[1]].map(String::clone)
+    }
+
     /// The server's address, the one that is announced.
     pub(crate) fn server(&self) -> IpAddr {
         self.address(1).into()
@@ -376,7 +382,7 @@ fn run(command: &str, arguments: &str, input: &str) -> Result<String, String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("{command}: {error}"))?;
+        .unwrap_or_else(|error| panic!("{command}: {error} (see TEST_NEEDS of the Makefile)"));
     let mut stdin = child.stdin.take().expect("it is piped");
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
