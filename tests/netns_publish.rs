@@ -1,6 +1,6 @@
 //! Chromium publishes over a network that loses every twentieth packet and holds each up for up to 30 ms: what is lost is
 //! asked for and comes again, and FFmpeg's file has one line for each medium, in step.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod input_rig;
 
