@@ -7,6 +7,7 @@ pub(crate) mod forward;
 pub(crate) mod host;
 pub(crate) mod jitter;
 pub(crate) mod kept;
+pub(crate) mod namespace;
 pub(crate) mod netns;
 pub(crate) mod products;
 pub(crate) mod publish;
