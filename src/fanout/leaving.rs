@@ -115,3 +115,7 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "leaving_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +26,17 @@ func TestHooksAreQuickWithAThousandViewers(t *testing.T) {
 		t.Skip("CORERTC_CROWD is not set: scripts/go-tests.sh --long does")
 	}
 	s, url := open(t, nil, nil)
+	var joined, left atomic.Int64
+	go func() {
+		for event := range s.Events() {
+			switch {
+			case event.Kind == corertc.ViewerJoined:
+				joined.Add(1)
+			case event.Kind == corertc.ViewerLeft && event.Detail["reason"] == "stopped":
+				left.Add(1)
+			}
+		}
+	}()
 	var starts, sockets []time.Duration
 	best := time.Hour
 	for round := 0; round < 3; round++ {
@@ -50,6 +62,12 @@ func TestHooksAreQuickWithAThousandViewers(t *testing.T) {
 		if there := s.Stats().Counters.Viewers; there != 0 {
 			t.Errorf("%d viewers are still there", there)
 		}
+		eventually(t, "each viewer's end", func() error {
+			if joined, left := joined.Load(), left.Load(); left != joined || left < thousand*int64(round+1) {
+				return fmt.Errorf("%d joined, %d left", joined, left)
+			}
+			return nil
+		})
 		end(crowd)
 	}
 	t.Logf("start: median %v, p99 %v; two sockets: median %v, p99 %v", quantile(starts, 50), quantile(starts, 99),
