@@ -113,13 +113,16 @@ test: needs-test
 	set -e; go=$$(scripts/go-path.sh) || [ "$$CI" != true ]; PATH="$${go:+$$go:}$$PATH"; export PATH; \
 	$(CARGO) test --locked; scripts/check-memory.sh; scripts/go-tests.sh
 
-# What takes longer or wants a quiet machine: Go's tests again and again, licences (cargo-deny), other targets (rustup's
-# musl and aarch64, Debian's musl-tools and cross compilers), measurements, and the soak tests.
+# What takes longer or wants a quiet machine: AddressSanitizer (valgrind is part of `test`), Go's tests again and again and
+# golangci-lint, licences (cargo-deny), other targets (rustup's musl and aarch64, Debian's musl-tools, cross compilers and
+# qemu-user-static), a minute of each fuzz target, measurements, and the long soak.
 check-all: test
-	scripts/go-tests.sh --long
+	scripts/asan.sh
+	set -e; go=$$(scripts/go-path.sh) || [ "$$CI" != true ]; PATH="$${go:+$$go:}$$PATH"; export PATH; \
+	scripts/go-tests.sh --long; scripts/golangci.sh; scripts/musl.sh
 	scripts/licences.sh
-	scripts/musl.sh
 	scripts/aarch64.sh
+	$(MAKE) fuzz MINUTES=1
 	$(CARGO) test --locked --release -- --ignored
 
 # The contenders side by side; a package of its own, with its own lock.

@@ -54,7 +54,10 @@ impl Shard {
                 // Nobody waits any more: fine.
                 let _ = done.send(());
             }
-            Command::RemoveAll(leaving, _done) => self.remove(leaving),
+            Command::RemoveSome(leaving, told) => {
+                self.remove(leaving);
+                told();
+            }
             Command::Datagram(key, path, bytes, credit) => {
                 self.peers[index].taken();
                 let wall = SystemTime::now();

@@ -1,79 +1,70 @@
 //! Viewers that leave: goodbye (RTCP BYE), the last words of their DTLS, and every table forgets them. One, or many at
 //! once when a stream stops; then their datagrams share system calls as frames do.
 
-use std::convert::Infallible;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use super::shard::Shard;
 use super::{Command, Fanout, ViewerHandle};
 use crate::net::Route;
 use crate::runtime::guarded;
-use crate::stream::Sink;
-
-/// Viewers a shard parts with before it does anything else again: what other streams wait for it is well under a frame.
-const AT_ONCE: usize = 64;
+use crate::stream::{Sink, StreamKey};
 
 /// A viewer's key, and the last words of its DTLS.
 pub(super) type Leaving = (u64, Vec<Vec<u8>>);
 
+/// Called when viewers were told and forgotten, on their shard's thread.
+pub(super) type Told = Box<dyn FnOnce() + Send>;
+
 impl Fanout {
-    /// Like [`ViewerHandle::remove`] for many. What is returned disconnects when all were told and forgotten; shards begin
-    /// while the iterator still makes last words.
-    pub fn remove_all(
+    /// Like [`ViewerHandle::remove`] for several of one shard; `told` is called when that is done, or dropped where the
+    /// shard has ended. Few enough at once hold up no frame of another stream.
+    pub fn remove_some(
         &self,
-        leaving: impl Iterator<Item = (ViewerHandle, Vec<Vec<u8>>)>,
-    ) -> mpsc::Receiver<Infallible> {
-        let (held, all_done) = mpsc::channel();
-        let shards = &self.inner.shards;
-        let tell = |shard: usize, leaving: Vec<Leaving>| {
-            let command = Command::RemoveAll(leaving, held.clone());
-            let _ = shards[shard].commands.send(command);
+        leaving: Vec<(ViewerHandle, Vec<Vec<u8>>)>,
+        told: impl FnOnce() + Send + 'static,
+    ) {
+        let Some(shard) = leaving.first().map(|(viewer, _)| viewer.route.shard) else {
+            return;
         };
-        let mut waiting: Vec<Vec<Leaving>> = shards.iter().map(|_| Vec::new()).collect();
-        for (viewer, last_words) in leaving {
-            let shard = viewer.route.shard;
-            waiting[shard].push((viewer.route.key, last_words));
-            if waiting[shard].len() >= AT_ONCE {
-                tell(shard, std::mem::take(&mut waiting[shard]));
-            }
-        }
-        for (shard, leaving) in waiting.into_iter().enumerate() {
-            if !leaving.is_empty() {
-                tell(shard, leaving);
-            }
-        }
-        all_done
+        let keys = leaving
+            .into_iter()
+            .map(|(viewer, words)| (viewer.route.key, words));
+        let command = Command::RemoveSome(keys.collect(), Box::new(told));
+        let _ = self.inner.shards[shard].commands.send(command);
+    }
+}
+
+impl ViewerHandle {
+    /// Which shard has it.
+    #[must_use]
+    pub fn shard(&self) -> usize {
+        self.route.shard
     }
 }
 
 impl Shard {
     /// Says goodbye to viewers, then their DTLS' last words, and forgets them.
     pub(super) fn remove(&mut self, leaving: Vec<Leaving>) {
-        let mut streams = Vec::new();
+        let first = self.gone.len();
         for (key, last_words) in leaving {
             let Some(index) = self.by_key.remove(&key) else {
                 continue;
             };
             self.say_goodbye(index, last_words);
             self.publish(index);
-            let stream = self.forget(index);
-            if !streams.contains(&stream) {
-                streams.push(stream);
-            }
+            self.joining.remove(key);
+            self.viewers[index].gone = true;
+            self.gone.push(index);
         }
         self.outlet.flush_datagrams(&self.sockets);
-        for stream in streams {
-            let Some(playing) = self.streams.get_mut(&stream) else {
-                continue;
-            };
-            playing
-                .viewers
-                .retain(|index| self.viewers.contains(*index));
-            if playing.viewers.is_empty() {
-                let inbox: Arc<dyn Sink> = self.inbox.clone();
-                playing.stream.detach(&inbox);
-                self.streams.remove(&stream);
-                self.lanes.forget(stream);
+        self.unroute(first);
+        let mut left = None;
+        for position in first..self.gone.len() {
+            // Nearly always one for all.
+            let stream = self.viewers[self.gone[position]].stream;
+            if left != Some(stream) {
+                self.leave_stream(stream);
+                left = Some(stream);
             }
         }
     }
@@ -97,22 +88,34 @@ impl Shard {
         outbox.send.clear();
     }
 
-    /// Takes it out of every table but its stream's, whose key is returned.
-    fn forget(&mut self, index: usize) -> crate::stream::StreamKey {
-        let entry = self.viewers.remove(index);
-        self.joining.remove(entry.key);
-        for ufrag in entry.viewer.ufrags() {
-            self.demux.remove_ufrag(ufrag);
-        }
-        let route = Route {
-            shard: self.index,
-            key: entry.key,
+    /// Nothing that comes in is theirs any more: those that have left since `first`.
+    fn unroute(&self, first: usize) {
+        let gone = || self.gone[first..].iter().map(|index| &self.viewers[*index]);
+        self.demux
+            .remove_ufrags(gone().flat_map(|entry| entry.viewer.ufrags()));
+        let shard = self.index;
+        self.demux.remove_addresses(gone().flat_map(|entry| {
+            let key = entry.key;
+            let paths = entry.viewer.paths();
+            paths.map(move |path| (path.socket, path.remote, Route { shard, key }))
+        }));
+    }
+
+    /// Takes all that have left out of a stream.
+    fn leave_stream(&mut self, stream: StreamKey) {
+        let Some(playing) = self.streams.get_mut(&stream) else {
+            return;
         };
-        for path in entry.viewer.paths() {
-            self.demux.remove_address(path.socket, path.remote, route);
+        playing.viewers.retain(|index| !self.viewers[*index].gone);
+        if playing.viewers.is_empty() {
+            let inbox: Arc<dyn Sink> = self.inbox.clone();
+            playing.stream.detach(&inbox);
+            self.streams.remove(&stream);
+            self.lanes.forget(stream);
         }
-        let stream = entry.stream;
-        self.gone.push(entry);
-        stream
     }
 }
+
+#[cfg(test)]
+#[path = "leaving_tests.rs"]
+mod tests;

@@ -22,11 +22,10 @@ mod shard;
 mod tasks;
 mod thinning;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -116,8 +115,7 @@ enum Command {
     Connect(u64, Box<Keys>, Path),
     RestartIce(u64, Credentials, oneshot::Sender<()>),
     Remove(u64, Vec<Vec<u8>>, oneshot::Sender<()>),
-    /// Whoever waits for them sees the sender dropped.
-    RemoveAll(Vec<leaving::Leaving>, std_mpsc::Sender<Infallible>),
+    RemoveSome(Vec<leaving::Leaving>, leaving::Told),
     /// Key, path, bytes, and whether these raise what the address may get.
     Datagram(u64, Path, Vec<u8>, bool),
     Spawn(Task),

@@ -62,6 +62,8 @@ pub(super) struct Entry {
     pub(super) panics: u8,
     /// Its session is yet to be told that it ends.
     pub(super) broken: bool,
+    /// It has left and is about to be freed.
+    pub(super) gone: bool,
 }
 
 /// A stream that somebody here plays.
@@ -82,8 +84,8 @@ pub(super) struct Shard {
     pub(super) publishers: Publishers,
     pub(super) viewers: Slab<Entry>,
     pub(super) by_key: HashMap<u64, usize>,
-    /// Has left; freed a few at a time, and its session's task sleeps on until then or until it is told.
-    pub(super) gone: Vec<Entry>,
+    /// Have left; freed a few at a time. A session's task would wake up when its viewer is: later is early enough.
+    pub(super) gone: Vec<usize>,
     pub(super) streams: HashMap<StreamKey, Playing>,
     pub(super) inbox: Arc<Inbox>,
     taken: VecDeque<(StreamKey, Arc<FrameBatch>)>,
@@ -141,6 +143,7 @@ impl Shard {
             told_silent: false,
             panics: 0,
             broken: false,
+            gone: false,
         });
         self.by_key.insert(key, index);
         let inbox: Arc<dyn Sink> = self.inbox.clone();
@@ -263,12 +266,14 @@ impl Shard {
     /// Reports that are due, numbers, and who has fallen silent.
     pub(super) fn tick(&mut self, now: Instant, wall: SystemTime) {
         self.tick_publishers(now);
-        let freed = self.gone.len().min(FREED_PER_TICK);
-        self.gone.truncate(self.gone.len() - freed);
+        let kept = self.gone.len().saturating_sub(FREED_PER_TICK);
+        for index in self.gone.drain(kept..) {
+            self.viewers.remove(index);
+        }
         let due: Vec<usize> = self
             .viewers
             .iter()
-            .filter(|(_, entry)| entry.next_report <= now)
+            .filter(|(_, entry)| entry.next_report <= now && !entry.gone)
             .map(|(index, _)| index)
             .collect();
         for index in due {
@@ -277,6 +282,9 @@ impl Shard {
             self.judge_link(index, now);
         }
         for (_, entry) in &mut self.viewers {
+            if entry.gone {
+                continue;
+            }
             entry.viewer.follow(now);
             if entry.broken {
                 let end = ViewerEvent::Refused("internal error".to_owned());

@@ -59,8 +59,15 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
         if matches!(command, Command::Stop) {
             return;
         }
-        let mut shard = shard.borrow_mut();
-        shard.guard(|shard| shard.command(command, index, Instant::now()));
+        let long = matches!(command, Command::RemoveSome(..));
+        {
+            let mut shard = shard.borrow_mut();
+            shard.guard(|shard| shard.command(command, index, Instant::now()));
+        }
+        if long {
+            // Frames of other streams, and the sockets of the one that stops.
+            yield_now().await;
+        }
     }
 }
 

