@@ -61,9 +61,16 @@ impl Ingest {
         }
     }
 
-    /// A publisher feeds it: its media are kept in sync by its sender reports, whatever its clock says.
+    /// A publisher feeds it: its media are kept in sync by its sender reports, whatever its clock says, and its frames wait
+    /// for nothing.
     pub(super) fn follow_reports(&mut self) {
         self.timeline.follow_reports();
+        self.tracks.iter_mut().flatten().for_each(Track::hurry);
+    }
+
+    /// Part of a frame has come, the rest is on its way.
+    pub(super) fn is_open(&self) -> bool {
+        self.tracks.iter().flatten().any(Track::is_open)
     }
 
     /// One datagram that came in on the leg port of `port` (or on the single port, where `port` is None), RTP or
@@ -259,7 +266,13 @@ impl Ingest {
                     track.expect(expected, &self.stream);
                     self.tracks[index] = Some(track);
                 }
-                (None, Some(expected)) => self.tracks[index] = Some(Track::new(media, expected)),
+                (None, Some(expected)) => {
+                    let mut track = Track::new(media, expected);
+                    if self.timeline.follows_reports() {
+                        track.hurry();
+                    }
+                    self.tracks[index] = Some(track);
+                }
                 (track, None) => self.paused[index] = track,
             }
         }
