@@ -64,7 +64,9 @@ impl Child {
             }
             None => Command::new(executable),
         };
-        let core = core.into().map_or("any".to_owned(), |core| core.to_string());
+        let core = core
+            .into()
+            .map_or("any".to_owned(), |core| core.to_string());
         command.args([ROLE, role, &core]).args(more);
         Self::spawn(command)
     }

@@ -113,7 +113,7 @@ impl Ingest {
             self.last_out = None;
             self.rates.stop(self.stream.meter());
             self.health.silent(&self.stream);
-            self.stream.set_live(false);
+            self.stream.set_live(None);
         } else if self.rates.due().is_some_and(|due| due <= now) {
             self.rates.roll(self.stream.meter(), now);
         }
@@ -184,7 +184,7 @@ impl Ingest {
         }
         if self.last_out.is_none() {
             self.rates.roll(self.stream.meter(), now);
-            self.stream.set_live(true);
+            self.stream.set_live(Some(now));
         }
         self.last_out = Some(now);
         for batch in self.out.drain(..) {

@@ -117,12 +117,13 @@ window.bench = (() => {
         context.fillRect((bit % COLUMNS) * BLOCK, Math.floor(bit / COLUMNS) * BLOCK, BLOCK, BLOCK);
       }
       if (running) {
-        requestAnimationFrame(draw);
+        // At moments that have nothing to do with the screen's: latencies would be whole frames of it.
+        setTimeout(draw, (1000 / fps) * (0.8 + 0.4 * Math.random()));
       }
     };
     draw();
     const pc = new RTCPeerConnection();
-    const [track] = canvas.captureStream(fps).getVideoTracks();
+    const [track] = canvas.captureStream().getVideoTracks();
     const transceiver = pc.addTransceiver(track, { direction: 'sendonly' });
     const { codecs } = RTCRtpSender.getCapabilities('video');
     const wanted = codecs.filter((it) => it.mimeType === codec || it.mimeType === 'video/rtx');

@@ -107,13 +107,28 @@ fn read_udp(sockets: &[UdpSocket], counts: &Counts) {
         unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, -1) };
         for (index, socket) in polled.iter().enumerate().filter(|(_, it)| it.revents != 0) {
             while let Ok((len, at)) = stamp::receive(socket.fd, &mut buffer) {
-                // RTCP has the ports between.
-                if index % 2 == 0 && len >= 12 && !(64..96).contains(&(buffer[1] & 0x7f)) {
-                    counts.packet(&buffer[..len], at);
+                let packet = &buffer[..len];
+                if is_rtcp(packet) {
+                    if ends_with_bye(packet) {
+                        return;
+                    }
+                } else if index % 2 == 0 && len >= 12 {
+                    counts.packet(packet, at);
                 }
             }
         }
     }
+}
+
+/// RFC 5761 §4.
+fn is_rtcp(packet: &[u8]) -> bool {
+    packet.len() >= 8 && (192..224).contains(&packet[1])
+}
+
+/// A compound packet whose second one is a BYE: FFmpeg ends its input then, and closes its ports.
+fn ends_with_bye(compound: &[u8]) -> bool {
+    let first = 4 * (1 + usize::from(u16::from_be_bytes([compound[2], compound[3]])));
+    compound.get(first + 1) == Some(&203)
 }
 
 /// What FFmpeg says to an RTSP server with `-rtsp_transport tcp`, then interleaved frames (RFC 2326 §10.12) to the end.

@@ -148,8 +148,11 @@ mod tests {
             arrivals.packet(seq, start);
         }
         assert_eq!(arrivals.due(), Some(start + REPORT_AFTER));
+        let half = start + Duration::from_millis(50);
+        assert!(!arrivals.may_report(half - Duration::from_millis(1)) && arrivals.may_report(half));
         assert_eq!(reported(&mut arrivals), [(65_533, 7)]);
         assert_eq!(arrivals.due(), None);
+        assert!(!arrivals.may_report(start + REPORT_AFTER));
         arrivals.packet(6, start + Duration::from_millis(60));
         assert_eq!(reported(&mut arrivals), [(4, 3)]);
     }
