@@ -65,6 +65,7 @@ fn keeps_coming(codec: Codec) {
     while began.elapsed() < WATCHED {
         waited(WINDOW);
         windows.push(browser.report("narrow"));
+        eprintln!("WINDOW {:?} thinned {} repaired {}", windows.last(), host.counter("frames_thinned"), host.counter("repaired"));
     }
     let frames: Vec<u64> = windows
         .windows(2)

@@ -9,15 +9,24 @@ mod commands;
 mod inbound;
 mod inbox;
 mod joining;
+mod judge;
 mod lanes;
 mod mend;
 #[cfg(test)]
 mod mend_tests;
+#[cfg(test)]
+mod narrow_player;
+#[cfg(test)]
+mod narrow_sim;
+#[cfg(test)]
+mod narrow_tests;
 mod outlet;
 mod publishers;
+mod queueing;
 mod repairs;
 mod send;
 mod shard;
+mod start;
 mod tasks;
 mod thinning;
 

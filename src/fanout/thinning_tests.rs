@@ -4,6 +4,7 @@ use super::*;
 
 const STREAM_BPS: u64 = 800_000;
 const AUDIO_BPS: u64 = 64_000;
+const LOSS_FULL: f64 = 0.05;
 
 /// A viewer behind a link that drops what is too much, and reports once a second.
 struct Rig {
@@ -25,6 +26,7 @@ impl Rig {
             at: now,
             highest: 1000,
             lost: 0,
+            rtt: None,
             bytes: 0,
             video_bytes: 7,
             audio_bytes: u32::MAX - 20_000,
@@ -60,7 +62,7 @@ impl Rig {
         self.look.bytes += sent as u64 / 8;
         self.look.video_bytes = self.look.video_bytes.wrapping_add(video as u32 / 8);
         self.look.audio_bytes = self.look.audio_bytes.wrapping_add(AUDIO_BPS as u32 / 8);
-        self.turned_narrow += u32::from(self.thinning.look(self.look));
+        self.turned_narrow += u32::from(self.thinning.look(self.look) == Verdict::Narrow);
         (sent, loss)
     }
 

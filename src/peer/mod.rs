@@ -22,4 +22,4 @@ pub use published::Published;
 pub use publisher::Publisher;
 pub use repair::Repair;
 pub use track::{RtxSetup, TrackSetup};
-pub use viewer::{StreamPacket, Viewer, room_for};
+pub use viewer::{StreamPacket, UDP_IP_LEN, Viewer, room_for, wire_len};

@@ -204,6 +204,12 @@ impl Track {
         self.octets = self.octets.wrapping_add(payload_octets);
     }
 
+    /// Packets sent; wraps.
+    #[must_use]
+    pub fn packets(&self) -> u32 {
+        self.packets
+    }
+
     /// Payload bytes sent; wraps.
     #[must_use]
     pub fn octets(&self) -> u32 {
