@@ -65,7 +65,12 @@ fn keeps_coming(codec: Codec) {
     while began.elapsed() < WATCHED {
         waited(WINDOW);
         windows.push(browser.report("narrow"));
-        eprintln!("WINDOW {:?} thinned {} repaired {}", windows.last(), host.counter("frames_thinned"), host.counter("repaired"));
+        eprintln!(
+            "WINDOW {:?} thinned {} repaired {}",
+            windows.last(),
+            host.counter("frames_thinned"),
+            host.counter("repaired")
+        );
     }
     let frames: Vec<u64> = windows
         .windows(2)

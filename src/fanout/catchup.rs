@@ -29,7 +29,10 @@ impl Shard {
     pub(super) fn connected(&mut self, key: u64, now: Instant) {
         if let Some(index) = self.by_key.get(&key) {
             // A wish that comes while the first pictures are on their way needs no other answer.
-            self.viewers[*index].start.answers(now);
+            let entry = &mut self.viewers[*index];
+            entry.start.answers(now);
+            let next = [Media::Video, Media::Audio].map(|media| entry.viewer.next_seq(media));
+            entry.thinning.begin(now, next);
             self.join(key, now);
         }
     }

@@ -18,8 +18,8 @@ impl Shard {
         };
         let look = Look {
             at: now,
-            highest: news.highest_seq,
-            lost: news.cumulative_lost,
+            tracks: news.tracks,
+            sent_seq: entry.viewer.next_seq(Media::Video),
             rtt: news.rtt,
             bytes: entry.wire_bytes(),
             video_bytes: entry.viewer.wire_bytes(Media::Video),
@@ -28,6 +28,10 @@ impl Shard {
             stream_bps: playing.stream.stats().bitrate_bps,
         };
         let verdict = entry.thinning.look(look);
+        eprintln!(
+            "TRACE key {} {:?} {look:?} {:?}",
+            entry.key, verdict, entry.thinning
+        ); // TMP
         if verdict == Verdict::Same {
             return;
         }

@@ -3,18 +3,20 @@
 use std::time::{Duration, Instant};
 
 use super::narrow_sim::{Packet, Sent};
+use crate::peer::Received;
 
 /// When a lost packet is asked for: first, again, and how often.
 const ASK_AFTER: Duration = Duration::from_millis(10);
 const ASK_AGAIN: Duration = Duration::from_millis(60);
 const ASKS: u32 = 10;
+/// How often it reports of its audio.
+const AUDIO_REPORTS: Duration = Duration::from_secs(5);
 /// Without a picture for so long it asks for a key frame.
 const NO_PICTURE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Report {
-    pub(super) highest: u32,
-    pub(super) lost: i32,
+    pub(super) tracks: [Option<Received>; 2],
     /// When the last sender report left, and how long ago it came.
     pub(super) rtt: Option<Instant>,
     pub(super) held: Duration,
@@ -31,6 +33,7 @@ pub(super) struct Player {
     /// When each frame was shown.
     pub(super) shown: Vec<Instant>,
     pub(super) audio: u64,
+    audio_end: u64,
     /// Media bytes that came for the first time.
     pub(super) good_bytes: u64,
     received: Vec<bool>,
@@ -42,6 +45,8 @@ pub(super) struct Player {
     next: usize,
     broken: bool,
     report_at: Instant,
+    /// When the next one is about audio too, and what was said of it last.
+    audio_report: (Instant, Option<Received>),
     random: u64,
     sender_report: Option<(Instant, Instant)>,
     keyframe_at: Instant,
@@ -52,6 +57,8 @@ impl Player {
         Self {
             shown: Vec::new(),
             audio: 0,
+            audio_end: 0,
+            audio_report: (now + AUDIO_REPORTS, None),
             good_bytes: 0,
             received: Vec::new(),
             in_time: 0,
@@ -68,7 +75,8 @@ impl Player {
 
     pub(super) fn take(&mut self, packet: Packet, sent: &[Sent], now: Instant) {
         let (number, again) = match packet {
-            Packet::Audio => {
+            Packet::Audio(number) => {
+                self.audio_end = number + 1;
                 self.audio += 1;
                 self.good_bytes += 160 + 56;
                 return;
@@ -136,9 +144,10 @@ impl Player {
         wanted.into_iter()
     }
 
-    pub(super) fn report(&mut self, now: Instant) -> Option<Report> {
+    /// Chromium reports every half to one and a half seconds, and whenever it asks for packets.
+    pub(super) fn report(&mut self, asks: bool, now: Instant) -> Option<Report> {
         let wants_keyframe = now >= self.keyframe_at;
-        if now < self.report_at && !wants_keyframe {
+        if now < self.report_at && !wants_keyframe && !asks {
             return None;
         }
         if wants_keyframe {
@@ -147,11 +156,23 @@ impl Player {
             self.random = self.random.wrapping_mul(6_364_136_223_846_793_005) + 97;
             self.report_at = now + Duration::from_millis(500 + (self.random >> 33) % 1000);
         }
-        Some(Report {
+        if now >= self.audio_report.0 {
+            let audio = Received {
+                highest: (self.audio_end as u32).wrapping_sub(1),
+                lost: (self.audio_end - self.audio) as i32,
+            };
+            self.audio_report = (now + AUDIO_REPORTS, Some(audio));
+        }
+        let video = Received {
             highest: self.highest as u32,
             lost: (self.highest as i64 + 1 - self.in_time as i64) as i32,
+        };
+        Some(Report {
+            tracks: [Some(video), self.audio_report.1],
             rtt: self.sender_report.map(|(left, _)| left),
-            held: self.sender_report.map_or(Duration::ZERO, |(_, came)| now - came),
+            held: self
+                .sender_report
+                .map_or(Duration::ZERO, |(_, came)| now - came),
             wants_keyframe,
         })
     }

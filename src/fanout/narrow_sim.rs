@@ -46,7 +46,8 @@ pub(super) struct Scene {
 pub(super) enum Packet {
     /// The viewer's number of it; and whether it is sent again.
     Video(usize, bool),
-    Audio,
+    /// Its number.
+    Audio(u64),
     /// A sender report, when it left.
     Report(Instant),
 }
@@ -101,11 +102,13 @@ impl Sim {
             bytes: 16 << 20,
             time: Duration::from_secs(12),
         };
+        let mut thinning = Thinning::default();
+        thinning.begin(now, [0; 2]);
         Self {
             scene,
             began: now,
             now,
-            thinning: Thinning::default(),
+            thinning,
             turned: Vec::new(),
             player: Player::new(now, scene.seed),
             audio_sent: 0,
@@ -144,9 +147,9 @@ impl Sim {
         if ms % AUDIO_MS == 0 {
             self.audio_sent += 1;
             self.audio_bytes += wire_len(AUDIO_PACKET) as u32;
-            self.transmit(Packet::Audio, AUDIO_PACKET);
+            self.transmit(Packet::Audio(self.audio_sent - 1), AUDIO_PACKET);
         }
-        if ms % 1000 == 0 {
+        if ms % 500 == 0 {
             self.transmit(Packet::Report(self.now), 40);
         }
         if ms % FRAME_MS == 0 {
@@ -295,9 +298,11 @@ impl Sim {
         }
         let look = Look {
             at: self.now,
-            highest: report.highest,
-            lost: report.lost,
-            rtt: report.rtt.map(|at| (self.now - at).saturating_sub(report.held)),
+            tracks: report.tracks,
+            rtt: report
+                .rtt
+                .map(|at| (self.now - at).saturating_sub(report.held)),
+            sent_seq: self.sent.len() as u16,
             bytes: self.sent_bytes,
             video_bytes: self.video_bytes,
             audio_bytes: self.audio_bytes,
@@ -305,6 +310,19 @@ impl Sim {
             stream_bps: self.scene.stream_bps,
         };
         let verdict = self.thinning.look(look);
+        if std::env::var("TRACE").is_ok() {
+            println!(
+                "{:?} {verdict:?} shown {} pace {:?} queue {:?} due {:?} {:?}",
+                self.now - self.began,
+                self.player.shown.len(),
+                self.thinning.pace_bps(),
+                self.thinning.queue(),
+                self.thinning
+                    .due
+                    .map(|d| d.saturating_duration_since(self.now)),
+                look.rtt
+            );
+        }
         if verdict == Verdict::Same {
             return;
         }
@@ -341,7 +359,8 @@ impl Sim {
         let from = link.free_at.max(self.now);
         let waits = from + takes - self.now;
         // A queue has room for some packets however short it is.
-        let most = Duration::from_millis(self.scene.queue_ms).max(takes * 8);
+        let few = Duration::from_nanos(3 * 10_000_000_000_000_u64 / self.scene.link_bps);
+        let most = Duration::from_millis(self.scene.queue_ms).max(few);
         if (link.random >> 33) % 1000 < self.scene.loss || waits > most {
             return;
         }
@@ -355,12 +374,13 @@ impl Sim {
             self.player.take(packet, &self.sent, now);
         }
         let back = now + DELAY;
-        if let Some(report) = self.player.report(now) {
-            self.reports.push_back((back, report));
-        }
+        let before = self.asked.len();
         if self.scene.nacks {
             let wanted = self.player.wanted(now);
             self.asked.extend(wanted.map(|number| (back, number)));
+        }
+        if let Some(report) = self.player.report(self.asked.len() > before, now) {
+            self.reports.push_back((back, report));
         }
     }
 }

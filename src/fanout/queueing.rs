@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+/// No queue.
+pub(super) const QUEUE_NONE: Duration = Duration::from_millis(50);
 /// A queue worth a word.
 pub(super) const QUEUE_BAD: Duration = Duration::from_millis(150);
 /// It grows where this much of the time between two reports goes to it: so much too fast is sent.
 const GROWTH_BAD: f64 = 0.06;
-/// Reports in a row: one is a hiccup.
+/// Reports since there was no queue: one is a hiccup, or a longer way.
 const TIMES: u8 = 2;
-/// A queue that doesn't go away.
-const STANDING: Duration = Duration::from_millis(250);
+/// Reports after which a queue doesn't go away.
 const STANDING_TIMES: u8 = 3;
 /// The shortest round trip is of the last one to two of these: ways change.
 const EPOCH: Duration = Duration::from_secs(30);
@@ -28,12 +29,13 @@ pub(super) struct Queueing {
 
 impl Queueing {
     /// A report tells of a round trip; by what part of the time since the last the queue grew (below zero: shrank).
-    pub(super) fn take(&mut self, rtt: Option<Duration>, now: Instant) -> f64 {
+    /// `keep`: the shortest round trip is not forgotten, since there may have been a queue for long.
+    pub(super) fn take(&mut self, rtt: Option<Duration>, now: Instant, keep: bool) -> f64 {
         let Some(rtt) = rtt else {
             return 0.0;
         };
         let epoch = *self.epoch.get_or_insert(now);
-        if now.saturating_duration_since(epoch) >= EPOCH {
+        if now.saturating_duration_since(epoch) >= EPOCH && !keep {
             self.epoch = Some(now);
             self.shortest = [None, self.shortest[0]];
         }
@@ -48,15 +50,23 @@ impl Queueing {
             return 0.0;
         }
         let growth = (rtt.as_secs_f64() - before.as_secs_f64()) / elapsed;
-        self.growing = match growth >= GROWTH_BAD {
-            true => self.growing.saturating_add(1),
-            false => 0,
-        };
-        self.standing = match self.queue >= STANDING && growth > -GROWTH_BAD {
+        if self.queue < QUEUE_NONE {
+            self.growing = 0;
+        } else if growth >= GROWTH_BAD {
+            self.growing = self.growing.saturating_add(1);
+        } else if growth <= -GROWTH_BAD {
+            self.growing = self.growing.saturating_sub(1);
+        }
+        self.standing = match self.queue >= QUEUE_BAD && growth > -GROWTH_BAD {
             true => self.standing.saturating_add(1),
             false => 0,
         };
         growth.clamp(-0.5, 2.0)
+    }
+
+    /// There may be one.
+    pub(super) fn seems(&self) -> bool {
+        self.queue >= QUEUE_NONE
     }
 
     /// It is long and still grows.
@@ -74,6 +84,11 @@ impl Queueing {
         self.queue
     }
 
+    /// What seemed a queue is the way.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// What was seen so far has been answered.
     pub(super) fn calm(&mut self) {
         (self.growing, self.standing) = (0, 0);
@@ -89,7 +104,7 @@ mod tests {
         let mut queueing = Queueing::default();
         for (second, ms) in trips_ms.iter().enumerate() {
             let now = start + Duration::from_secs(second as u64);
-            queueing.take(Some(Duration::from_millis(*ms)), now);
+            queueing.take(Some(Duration::from_millis(*ms)), now, false);
         }
         queueing
     }
@@ -115,12 +130,12 @@ mod tests {
     fn a_part_of_the_time_goes_to_a_queue() {
         let now = Instant::now();
         let mut queueing = Queueing::default();
-        assert_eq!(queueing.take(None, now), 0.0);
-        queueing.take(Some(Duration::from_millis(50)), now);
+        assert_eq!(queueing.take(None, now, false), 0.0);
+        queueing.take(Some(Duration::from_millis(50)), now, false);
         let later = now + Duration::from_secs(2);
-        let growth = queueing.take(Some(Duration::from_millis(550)), later);
+        let growth = queueing.take(Some(Duration::from_millis(550)), later, false);
         assert!((growth - 0.25).abs() < 1e-9);
         assert_eq!(queueing.queue(), Duration::from_millis(500));
-        assert_eq!(queueing.take(Some(Duration::ZERO), later), 0.0);
+        assert_eq!(queueing.take(Some(Duration::ZERO), later, false), 0.0);
     }
 }

@@ -333,7 +333,10 @@ impl Shard {
     pub(super) fn report(&mut self, index: usize, now: Instant, wall: SystemTime) {
         let entry = &mut self.viewers[index];
         self.serving = Some(entry.key);
-        entry.next_report = now + REPORT_INTERVAL;
+        entry.next_report = match entry.thinning.watches_closely(now) {
+            true => now + REPORT_INTERVAL / 2,
+            false => now + REPORT_INTERVAL,
+        };
         let Some(playing) = self.streams.get(&entry.stream) else {
             return;
         };

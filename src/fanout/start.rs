@@ -15,8 +15,9 @@ const ANSWER_AGAIN: Duration = Duration::from_secs(2);
 const ANSWER_AGAIN_MAX: Duration = Duration::from_secs(32);
 /// A viewer that wanted no key frame for so long is like new.
 const ANSWER_FORGOTTEN: Duration = Duration::from_secs(60);
-/// A narrow link's video this much behind is left out up to the next key frame.
-const LAG_MAX: Duration = Duration::from_secs(2);
+/// A narrow link's video this much behind is left out up to the next key frame: a picture that lags is better than one
+/// that stands, up to a point.
+const LAG_MAX: Duration = Duration::from_secs(4);
 
 /// Where a viewer's video stands.
 #[derive(Default)]

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::joining::time_of;
 use super::lanes::ROUND_PACKETS;
-use super::queueing::{QUEUE_BAD, Queueing};
+use super::queueing::{QUEUE_BAD, QUEUE_NONE, Queueing};
+use crate::peer::Received;
 
 #[cfg(test)]
 #[path = "thinning_tests.rs"]
@@ -19,6 +20,8 @@ mod tests;
 
 /// Reports closer together than this are taken as one, and so are those of few packets.
 const LOOK: Duration = Duration::from_millis(400);
+/// Of a link known to be narrow there is time to see more.
+const NARROW_LOOK: Duration = Duration::from_millis(900);
 const LOOK_PACKETS: u32 = 10;
 /// Loss that repair makes up for. What is lost above it adds up, what stays below takes away.
 const LOSS_BORNE: f64 = 0.09;
@@ -29,10 +32,10 @@ const EXCESS_OF_ONE: f64 = 10.0;
 /// Reason enough to send little again.
 const EXCESS_SUSPECT: f64 = 4.0;
 /// Of a link known to be narrow: loss above its usual one, and how much of it.
-const MORE_LOSS: f64 = 0.03;
+const MORE_LOSS: f64 = 0.05;
 const NARROW_EXCESS_BAD: f64 = 5.0;
-/// The usual loss follows what is seen by one part of so many.
-const USUAL: f64 = 8.0;
+/// It falls with what is seen by one part of so many.
+const USUAL: f64 = 4.0;
 const USUAL_MAX: f64 = 0.3;
 /// An estimate this far below what is sent, so many times in a row, says that packets queue up somewhere. An estimator in
 /// doubt stays above.
@@ -43,9 +46,17 @@ const SENT_FULL: f64 = 0.8;
 /// Of what got through: a queue shrinks.
 const USED: f64 = 0.93;
 /// The least that is left by one look: the reports may be of a short outage.
-const CUT_MOST: f64 = 0.5;
-/// So many cuts in a row after which as much is lost as before: it isn't the amount.
-const STUBBORN: u8 = 3;
+const CUT_MOST: f64 = 0.4;
+/// So much is not lost for a little too much.
+const OUTAGE: f64 = 0.6;
+/// Where less of the way to what was once too much is left, the rest is gone slowly.
+const NEAR: f64 = 0.93;
+/// Else so much of it is made up for at each look.
+const BACK: f64 = 0.5;
+const STALE_MAX: Duration = Duration::from_secs(4);
+/// So many cuts in a row after which this much of the loss before is left: it isn't the amount.
+const IN_VAIN: u8 = 2;
+const STUBBORN: f64 = 0.6;
 /// The first wait before more is tried, and the longest.
 const HOLD: Duration = Duration::from_secs(5);
 const HOLD_MAX: Duration = Duration::from_secs(60);
@@ -57,6 +68,8 @@ const MORE_MAX: f64 = 0.12;
 const WIDE: f64 = 1.25;
 const LINK_MIN_BPS: f64 = 100_000.0;
 const VIDEO_MIN_BPS: u64 = 50_000;
+/// A viewer's first time, in which most narrow links are found.
+const YOUNG: Duration = Duration::from_secs(10);
 /// What leaves at once: 20 ms of the link.
 const CHUNKS_PER_SECOND: u64 = 50;
 const CHUNK_PACKET: u64 = 1200;
@@ -66,6 +79,7 @@ const REPAIR_SHARE: u64 = 2;
 /// What is known of one viewer's link.
 #[derive(Debug, Default)]
 pub(super) struct Thinning {
+    begun: Option<Instant>,
     seen: Option<Look>,
     queueing: Queueing,
     /// Packets lost too much.
@@ -85,23 +99,32 @@ pub(super) struct Thinning {
 struct Narrow {
     bps: f64,
     audio_bps: f64,
+    /// What the link carried when it was full.
+    full_bps: f64,
     /// Nothing was too much since.
     good_since: Instant,
     /// Looks since more is tried.
     raises: u32,
-    /// The next report is still about what was sent before the last cut.
-    stale: bool,
-    /// Cuts in a row.
-    cuts: u8,
+    /// Reports up to the first that knows this packet, or comes after this, are about what was sent before the last cut.
+    stale: Option<(u16, Instant)>,
+    /// The loss and the queue that were answered last, how often in a row that changed nothing, and the rate before.
+    answered_loss: f64,
+    answered_queue: Duration,
+    answered_lossy: bool,
+    /// More was tried since.
+    raised: bool,
+    in_vain: u8,
+    before_bps: f64,
 }
 
 /// Counts at one moment; two of them make rates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
     pub(super) at: Instant,
-    /// The report's highest sequence number and cumulative loss, of the video.
-    pub(super) highest: u32,
-    pub(super) lost: i32,
+    /// What was reported last of video and of audio.
+    pub(super) tracks: [Option<Received>; 2],
+    /// The video's next sequence number.
+    pub(super) sent_seq: u16,
     /// The round trip it tells of.
     pub(super) rtt: Option<Duration>,
     /// Bytes sent to it in all, repairs and headers too.
@@ -128,10 +151,15 @@ pub(super) enum Verdict {
 /// What happened between two looks.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
+    /// Of both tracks.
     packets: f64,
     lost: f64,
+    /// Of the video.
+    loss: f64,
     sent_bps: f64,
     through_bps: f64,
+    /// Of the queue, a part of the time; not below zero.
+    growth: f64,
     first_bps: f64,
     audio_bps: f64,
 }
@@ -146,7 +174,36 @@ impl Look {
     }
 }
 
+/// Packets from one report to the next, and how many of them were lost; None for nonsense.
+fn between(before: Received, now: Received) -> Option<(u32, u32)> {
+    let expected = now.highest.wrapping_sub(before.highest);
+    let lost = now.lost.saturating_sub(before.lost).max(0).cast_unsigned();
+    // A round of sequence numbers and more: an older report.
+    (expected <= u32::from(u16::MAX)).then_some((expected, lost.min(expected)))
+}
+
 impl Thinning {
+    /// Nothing was reported yet: what the first report is held against.
+    pub(super) fn begin(&mut self, at: Instant, next_seqs: [u16; 2]) {
+        self.begun = Some(at);
+        self.seen = Some(Look {
+            at,
+            tracks: next_seqs.map(|next| {
+                Some(Received {
+                    highest: u32::from(next).wrapping_sub(1),
+                    lost: 0,
+                })
+            }),
+            rtt: None,
+            bytes: 0,
+            video_bytes: 0,
+            audio_bytes: 0,
+            remb_bps: None,
+            sent_seq: 0,
+            stream_bps: 0,
+        });
+    }
+
     /// The pace of its video; None where it gets all of it with everyone else.
     pub(super) fn pace_bps(&self) -> Option<u64> {
         let narrow = self.narrow.as_ref()?;
@@ -171,6 +228,12 @@ impl Thinning {
         of.map(|bps| bps / REPAIR_SHARE)
     }
 
+    /// Round trips are of interest now.
+    pub(super) fn watches_closely(&self, now: Instant) -> bool {
+        let young = |begun| now.saturating_duration_since(begun) < YOUNG;
+        self.narrow.is_some() || self.queueing.seems() || self.begun.is_some_and(young)
+    }
+
     /// Packets that wait on the way to it, as time.
     pub(super) fn queue(&self) -> Duration {
         self.queueing.queue()
@@ -189,6 +252,13 @@ impl Thinning {
         let Some(seen) = self.since_last(&look) else {
             return Verdict::Same;
         };
+        #[cfg(test)]
+        if std::env::var("TRACE").is_ok() {
+            println!(
+                "    {seen:?} excess {} usual {} narrow {:?}",
+                self.excess, self.usual_loss, self.narrow
+            );
+        }
         if self.narrow.is_some() {
             return self.while_narrow(&look, &seen);
         }
@@ -202,10 +272,10 @@ impl Thinning {
             (Some(_), None) => 0,
             (None, None) => self.low_estimates,
         };
-        let loss = seen.lost / seen.packets;
+        let loss = seen.loss;
         let stream = look.stream();
         // What is sent again is lost more often than the reports tell: it proves nothing.
-        if seen.first_bps * (1.0 - loss) > stream * WIDE {
+        if seen.first_bps * (1.0 - loss) / (1.0 + seen.growth) > stream * WIDE {
             // More than the stream gets through: it was a burst that did not.
             self.excess = 0.0;
             self.low_estimates = 0;
@@ -222,7 +292,9 @@ impl Thinning {
             Some(left) if soon(left) => (self.hold * 2).min(HOLD_MAX),
             _ => HOLD,
         };
-        let through = seen.through_bps.min(stream) * USED;
+        // What got through tells little while lost packets were sent again and again.
+        let least = stream.min(seen.first_bps) * CUT_MOST;
+        let through = (seen.through_bps.min(stream) * USED).max(least);
         // An estimate without any other sign is believed step by step.
         let only = estimated && self.excess < EXCESS_BAD && !self.queueing.grows();
         let bps = low.filter(|_| only).map_or(through, |low| {
@@ -231,10 +303,16 @@ impl Thinning {
         self.narrow = Some(Narrow {
             bps: bps.max(LINK_MIN_BPS),
             audio_bps: seen.audio_bps,
+            full_bps: stream.min(seen.sent_bps),
             good_since: look.at,
             raises: 0,
-            stale: true,
-            cuts: 1,
+            stale: Some((look.sent_seq, look.at + STALE_MAX)),
+            answered_loss: seen.loss,
+            answered_queue: self.queueing.queue(),
+            answered_lossy: self.excess >= EXCESS_BAD,
+            raised: false,
+            in_vain: 0,
+            before_bps: f64::INFINITY,
         });
         self.calm();
         Verdict::Narrow
@@ -244,46 +322,62 @@ impl Thinning {
     fn since_last(&mut self, look: &Look) -> Option<Seen> {
         let Some(before) = self.seen else {
             self.seen = Some(*look);
-            self.queueing.take(look.rtt, look.at);
+            self.queueing.take(look.rtt, look.at, false);
             return None;
         };
         let elapsed = look.at.saturating_duration_since(before.at);
-        let expected = look.highest.wrapping_sub(before.highest);
-        if elapsed < LOOK || expected < LOOK_PACKETS {
+        let mut look = *look;
+        let [video, audio] = [0, 1].map(|track| {
+            let (now, then) = (&mut look.tracks[track], before.tracks[track]);
+            *now = now.or(then);
+            between(then.unwrap_or_default(), now.unwrap_or_default())
+        });
+        let few = |video: (u32, u32)| video.0 < LOOK_PACKETS;
+        let look_time = match self.narrow {
+            Some(_) => NARROW_LOOK,
+            None => LOOK,
+        };
+        if elapsed < look_time || video.is_some_and(few) {
             return None;
         }
-        self.seen = Some(*look);
-        if expected > i32::MAX as u32 {
-            // An older report, or nonsense.
-            return None;
-        }
-        let growth = self.queueing.take(look.rtt, look.at);
-        let packets = f64::from(expected);
-        let lost = look.lost.saturating_sub(before.lost).max(0);
-        let lost = f64::from(lost).min(packets);
+        self.seen = Some(look);
+        let (video, audio) = (video?, audio.unwrap_or_default());
+        let growth = self.queueing.take(look.rtt, look.at, self.narrow.is_some());
+        let growth = growth.max(0.0);
+        let loss = f64::from(video.1) / f64::from(video.0);
+        let audio_loss = match audio.0 {
+            0 => loss,
+            expected => f64::from(audio.1) / f64::from(expected),
+        };
         let bps = |bytes: u64| bytes as f64 * 8.0 / elapsed.as_secs_f64();
         let sent_bps = bps(look.bytes.saturating_sub(before.bytes));
         let audio_bps = bps(look.audio_bytes.wrapping_sub(before.audio_bytes).into());
         let video_bps = bps(look.video_bytes.wrapping_sub(before.video_bytes).into());
         Some(Seen {
-            packets,
-            lost,
+            packets: f64::from(video.0 + audio.0),
+            lost: f64::from(video.1 + audio.1),
+            loss,
             sent_bps,
             // What was sent in a second took so much longer to arrive.
-            through_bps: sent_bps * (1.0 - lost / packets) / (1.0 + growth.max(0.0)),
+            through_bps: (sent_bps - (sent_bps - audio_bps) * loss - audio_bps * audio_loss)
+                / (1.0 + growth),
+            growth,
             first_bps: video_bps + audio_bps,
             audio_bps,
         })
     }
 
     fn while_narrow(&mut self, look: &Look, seen: &Seen) -> Verdict {
-        let loss = seen.lost / seen.packets;
-        let usual = self.usual_loss;
+        let (usual, queue) = (self.usual_loss, self.queueing.queue());
         let Some(narrow) = &mut self.narrow else {
             return Verdict::Same;
         };
         narrow.audio_bps = seen.audio_bps;
-        if std::mem::take(&mut narrow.stale) {
+        if let Some((seq, until)) = narrow.stale {
+            let highest = look.tracks[0].map_or(0, |track| track.highest as u16);
+            // RFC 1982: not older.
+            let known = highest.wrapping_sub(seq) < 0x8000;
+            narrow.stale = narrow.stale.filter(|_| !known && look.at < until);
             narrow.good_since = look.at;
             self.queueing.calm();
             return Verdict::Same;
@@ -292,30 +386,65 @@ impl Thinning {
         let lossy = self.excess >= NARROW_EXCESS_BAD;
         if !lossy && !self.queueing.grows() && !self.queueing.stands() {
             let good_for = look.at.saturating_duration_since(narrow.good_since);
-            let full = seen.sent_bps >= narrow.bps * SENT_FULL || narrow.bps >= look.stream();
-            let calm = self.excess == 0.0 && self.queueing.queue() < QUEUE_BAD;
-            if good_for >= self.hold && full && calm {
+            let full = seen.sent_bps >= narrow.bps.min(look.stream()) * SENT_FULL;
+            let calm = self.excess < NARROW_EXCESS_BAD / 2.0 && queue < QUEUE_BAD;
+            if queue >= QUEUE_BAD {
+                narrow.full_bps = narrow.full_bps.min(narrow.bps);
+            }
+            let near = narrow.full_bps * NEAR;
+            if narrow.bps < near && full && calm && queue < QUEUE_NONE {
+                narrow.bps += (near - narrow.bps) * BACK;
+                narrow.raised = true;
+                narrow.good_since = look.at;
+            } else if good_for >= self.hold && full && calm {
                 let more = MORE + MORE_STEP * f64::from(narrow.raises);
                 narrow.bps *= 1.0 + more.min(MORE_MAX);
                 narrow.raises += 1;
-            } else if narrow.raises == 0 {
-                narrow.cuts = 0;
-                self.follow_usual(loss);
+                narrow.raised = true;
             }
-            if self.narrow.as_ref().is_some_and(|at| at.bps > look.stream() * WIDE) {
+            self.follow_usual(seen.loss);
+            if self
+                .narrow
+                .as_ref()
+                .is_some_and(|at| at.bps > look.stream() * WIDE)
+            {
                 self.widen(look.at);
             }
             return Verdict::Same;
         }
+        let as_before = match lossy {
+            true => seen.loss >= narrow.answered_loss * STUBBORN,
+            false => queue >= narrow.answered_queue.mul_f64(STUBBORN),
+        };
         if narrow.raises > 0 {
             self.hold = (self.hold * 2).min(HOLD_MAX);
-            narrow.cuts = 0;
         }
-        narrow.cuts += 1;
-        if lossy && narrow.cuts > STUBBORN {
-            // Less and less was sent and as much was lost: so it is with this link.
-            self.usual_loss = loss.min(USUAL_MAX);
-            self.widen(look.at);
+        let as_before = as_before && !narrow.raised && narrow.answered_lossy == lossy;
+        if !as_before {
+            (narrow.in_vain, narrow.before_bps) = (0, narrow.bps);
+        } else {
+            narrow.in_vain += 1;
+        }
+        (narrow.answered_loss, narrow.answered_queue) = (seen.loss, queue);
+        (narrow.answered_lossy, narrow.raised) = (lossy, false);
+        if narrow.in_vain >= IN_VAIN {
+            // Less and less was sent, and as much was lost or it took as long: so it is with this link.
+            narrow.in_vain = 0;
+            narrow.good_since = look.at;
+            if lossy {
+                self.usual_loss = seen.loss.min(USUAL_MAX);
+                narrow.bps = narrow.before_bps;
+            } else {
+                self.queueing.forget();
+            }
+            self.calm();
+            if self
+                .narrow
+                .as_ref()
+                .is_some_and(|at| at.bps > look.stream() * WIDE)
+            {
+                self.widen(look.at);
+            }
             return Verdict::Same;
         }
         // Where it was sent less than it may be, what got through tells little.
@@ -323,18 +452,23 @@ impl Thinning {
             true => narrow.bps * (seen.through_bps / seen.sent_bps),
             false => seen.through_bps,
         };
+        // It carried more until now: an outage likely, and what it carried before comes back soon.
+        narrow.full_bps = match seen.loss > OUTAGE {
+            true => narrow.bps,
+            false => may.min(narrow.bps),
+        };
         narrow.bps = (may * USED)
             .clamp(narrow.bps * CUT_MOST, narrow.bps * USED)
             .max(LINK_MIN_BPS);
         narrow.raises = 0;
-        narrow.stale = true;
+        narrow.stale = Some((look.sent_seq, look.at + STALE_MAX));
         narrow.good_since = look.at;
         self.calm();
         Verdict::Less
     }
 
     fn follow_usual(&mut self, loss: f64) {
-        self.usual_loss += (loss.min(USUAL_MAX) - self.usual_loss) / USUAL;
+        self.usual_loss += (loss - self.usual_loss).min(0.0) / USUAL;
     }
 
     fn widen(&mut self, now: Instant) {

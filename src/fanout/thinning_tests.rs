@@ -24,8 +24,8 @@ impl Rig {
         let now = Instant::now();
         let look = Look {
             at: now,
-            highest: 1000,
-            lost: 0,
+            tracks: [Some(Received::default()), None],
+            sent_seq: 0,
             rtt: None,
             bytes: 0,
             video_bytes: 7,
@@ -57,8 +57,9 @@ impl Rig {
         let packets = 500;
         self.now += Duration::from_secs(1);
         self.look.at = self.now;
-        self.look.highest = self.look.highest.wrapping_add(packets);
-        self.look.lost += (f64::from(packets) * loss) as i32;
+        let track = self.look.tracks[0].as_mut().unwrap();
+        track.highest = track.highest.wrapping_add(packets);
+        track.lost += (f64::from(packets) * loss) as i32;
         self.look.bytes += sent as u64 / 8;
         self.look.video_bytes = self.look.video_bytes.wrapping_add(video as u32 / 8);
         self.look.audio_bytes = self.look.audio_bytes.wrapping_add(AUDIO_BPS as u32 / 8);
@@ -171,7 +172,7 @@ fn nonsense_in_a_report_is_no_reason() {
     for (highest, lost) in [(0, 0), (u32::MAX, i32::MAX), (5, i32::MIN), (6, i32::MAX)] {
         rig.now += Duration::from_secs(1);
         rig.look.at = rig.now;
-        (rig.look.highest, rig.look.lost) = (highest, lost);
+        rig.look.tracks = [Some(Received { highest, lost }); 2];
         rig.thinning.look(rig.look);
     }
     assert_eq!(rig.thinning.pace_bps(), None);

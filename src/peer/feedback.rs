@@ -13,26 +13,37 @@ const MISSING_MAX: usize = 1024;
 pub struct Feedback {
     /// Of 256, per track (video, audio).
     fraction_lost: [Option<u8>; 2],
-    /// The last about our video, until it is taken.
-    reception: Option<Reception>,
+    /// What was reported of each track last.
+    tracks: [Option<Received>; 2],
+    /// There is one about our video that was not taken yet.
+    reported: bool,
+    /// The round trip it tells of.
+    fresh_rtt: Option<Duration>,
     rtt: Option<Duration>,
     remb_bps: Option<u64>,
     /// One that came since a reception was taken.
     fresh_remb_bps: Option<u64>,
-    /// The sender report that the last reception answered.
+    /// The sender report that the last report answered.
     last_lsr: u32,
     /// A full intra request repeated has the same number (RFC 5104 §4.3.1.1).
     last_fir: Option<u8>,
 }
 
-/// How a viewer's video arrives, as one report says it.
+/// What a viewer has received of a track.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Its highest sequence number, with the count of wraps.
+    pub highest: u32,
+    /// Lost in all.
+    pub lost: i32,
+}
+
+/// How it arrives at a viewer, as its reports say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reception {
-    /// Its highest sequence number, with the count of wraps.
-    pub highest_seq: u32,
-    /// Lost in all.
-    pub cumulative_lost: i32,
-    /// The round trip that this report, and none before it, tells of.
+    /// Video and audio.
+    pub tracks: [Option<Received>; 2],
+    /// The round trip that the last report, and none before it, tells of.
     pub rtt: Option<Duration>,
     /// The bandwidth it estimated since the report before.
     pub remb_bps: Option<u64>,
@@ -69,15 +80,14 @@ impl Feedback {
                         self.fraction_lost[track] = Some(block.fraction_lost);
                         let rtt = block.round_trip(now_ntp);
                         self.rtt = rtt.or(self.rtt);
+                        self.tracks[track] = Some(Received {
+                            highest: block.highest_seq,
+                            lost: block.cumulative_lost,
+                        });
                         if track == 0 {
-                            news.reported = true;
-                            self.reception = Some(Reception {
-                                highest_seq: block.highest_seq,
-                                cumulative_lost: block.cumulative_lost,
-                                rtt: rtt.filter(|_| block.lsr != self.last_lsr),
-                                remb_bps: None,
-                            });
+                            self.fresh_rtt = rtt.filter(|_| block.lsr != self.last_lsr);
                             self.last_lsr = block.lsr;
+                            (self.reported, news.reported) = (true, true);
                         }
                     }
                 }
@@ -112,12 +122,12 @@ impl Feedback {
         Some(f64::from(*worst) * 100.0 / 256.0)
     }
 
-    /// The last report about our video, once.
+    /// What is new by a report about our video; once per report.
     pub fn take_reception(&mut self) -> Option<Reception> {
-        let reception = self.reception.take()?;
-        Some(Reception {
+        std::mem::take(&mut self.reported).then(|| Reception {
+            tracks: self.tracks,
+            rtt: self.fresh_rtt.take(),
             remb_bps: self.fresh_remb_bps.take(),
-            ..reception
         })
     }
 

@@ -16,6 +16,7 @@ pub mod srtp;
 pub mod track;
 pub mod viewer;
 
+pub use feedback::Received;
 pub use intake::{ExtensionIds, IntakeSetup};
 pub use outbox::{Notice, Outbox, PublisherSetup, ViewerSetup};
 pub use published::Published;

@@ -298,6 +298,14 @@ impl Viewer {
         track.octets().wrapping_add(headers)
     }
 
+    /// The sequence number of this track's next packet.
+    #[must_use]
+    pub fn next_seq(&self, media: Media) -> u16 {
+        self.tracks[media as usize]
+            .as_ref()
+            .map_or(0, Track::next_seq)
+    }
+
     /// What it has reported of its video since this was asked last.
     pub fn take_reception(&mut self) -> Option<Reception> {
         self.feedback.take_reception()
