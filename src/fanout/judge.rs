@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use super::looks::Look;
 use super::shard::Shard;
-use super::thinning::{Look, Verdict};
+use super::thinning::Verdict;
 use crate::rtp::Media;
 
 impl Shard {
@@ -28,10 +29,6 @@ impl Shard {
             stream_bps: playing.stream.stats().bitrate_bps,
         };
         let verdict = entry.thinning.look(look);
-        eprintln!(
-            "TRACE key {} {:?} {look:?} {:?}",
-            entry.key, verdict, entry.thinning
-        ); // TMP
         if verdict == Verdict::Same {
             return;
         }

@@ -11,9 +11,12 @@ mod inbox;
 mod joining;
 mod judge;
 mod lanes;
+mod looks;
+mod losses;
 mod mend;
 #[cfg(test)]
 mod mend_tests;
+mod narrow;
 #[cfg(test)]
 mod narrow_player;
 #[cfg(test)]

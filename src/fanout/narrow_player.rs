@@ -167,12 +167,12 @@ impl Player {
             highest: self.highest as u32,
             lost: (self.highest as i64 + 1 - self.in_time as i64) as i32,
         };
+        // Each tells of one round trip.
+        let sender_report = self.sender_report.take();
         Some(Report {
             tracks: [Some(video), self.audio_report.1],
-            rtt: self.sender_report.map(|(left, _)| left),
-            held: self
-                .sender_report
-                .map_or(Duration::ZERO, |(_, came)| now - came),
+            rtt: sender_report.map(|(left, _)| left),
+            held: sender_report.map_or(Duration::ZERO, |(_, came)| now - came),
             wants_keyframe,
         })
     }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::joining::{Joining, pace_bps};
+use super::looks::Look;
 use super::narrow_player::{Player, Report};
 use super::start::{Start, Step, Turn};
-use super::thinning::{Look, Thinning, Verdict};
+use super::thinning::{Thinning, Verdict};
 use crate::peer::repair::limit_bps;
 use crate::peer::{Repair, wire_len};
 use crate::rtp::Media;
@@ -310,19 +311,6 @@ impl Sim {
             stream_bps: self.scene.stream_bps,
         };
         let verdict = self.thinning.look(look);
-        if std::env::var("TRACE").is_ok() {
-            println!(
-                "{:?} {verdict:?} shown {} pace {:?} queue {:?} due {:?} {:?}",
-                self.now - self.began,
-                self.player.shown.len(),
-                self.thinning.pace_bps(),
-                self.thinning.queue(),
-                self.thinning
-                    .due
-                    .map(|d| d.saturating_duration_since(self.now)),
-                look.rtt
-            );
-        }
         if verdict == Verdict::Same {
             return;
         }

@@ -1,6 +1,7 @@
 //! Links on virtual time: what is sent follows what gets through.
 
 use super::*;
+use crate::peer::Received;
 
 const STREAM_BPS: u64 = 800_000;
 const AUDIO_BPS: u64 = 64_000;
