@@ -9,6 +9,7 @@ static const char USAGE[] =
     "usage: host --id ID [--input INPUT] [--listen ADDR] [--udp ADDR] [--public-ip IP] [--token T]\n"
     "            [--codec C] [--source-codec C] [--gop SECONDS] [--no-audio]\n"
     "            [--ice-server URI[,USER,CREDENTIAL]]... [--turn-secret S] [--whip ID --output OUTPUT]\n"
+    "            [--whip-codec C] [--direct]\n"
     "\n"
     "  --id            the stream's id: viewers open /play/ID\n"
     "  --input         a lone word is an address (file, URL); more words are FFmpeg arguments as they are;\n"
@@ -20,7 +21,9 @@ static const char USAGE[] =
     "  --codec         h264 (default), vp8, h265, vp9, av1 or copy\n"
     "  --source-codec  what --codec copy copies (default: probed where INPUT is a file, else h264)\n"
     "  --gop           seconds between two key frames\n"
-    "  --whip          receive a publisher's stream under this id and run FFmpeg with OUTPUT on it\n";
+    "  --whip          receive a publisher's stream under this id and run FFmpeg with OUTPUT on it\n"
+    "  --whip-codec    the publisher's video: h264 (default), vp8, vp9, av1 or h265\n"
+    "  --direct        viewers may also open /play/ID of --whip: the publisher without FFmpeg in between\n";
 
 static int fail(const char *what, const char *which) {
   fprintf(stderr, "host: %s %s\n\n%s", what, which, USAGE);
@@ -40,6 +43,7 @@ static const char **slot_of(host_args *args, const char *name) {
       {"--source-codec", &args->source_codec},
       {"--turn-secret", &args->turn_secret},
       {"--whip", &args->whip},
+      {"--whip-codec", &args->whip_codec},
       {"--output", &args->output},
   };
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -114,6 +118,10 @@ int args_parse(int argc, char **argv, host_args *args, int *status) {
       args->audio = 0;
       continue;
     }
+    if (strcmp(argv[i], "--direct") == 0) {
+      args->direct = 1;
+      continue;
+    }
     if (i + 1 == argc) {
       return fail("a value or an option is missing after", argv[i]);
     }
@@ -127,6 +135,9 @@ int args_parse(int argc, char **argv, host_args *args, int *status) {
   }
   if ((args->whip == NULL) != (args->output == NULL)) {
     return fail("they need each other:", "--whip and --output");
+  }
+  if (args->whip == NULL && (args->whip_codec != NULL || args->direct)) {
+    return fail("missing option", "--whip");
   }
   *status = 0;
   return 0;

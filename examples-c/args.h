@@ -24,9 +24,11 @@ typedef struct host_args {
   const char *source_codec;
   const char *turn_secret;
   const char *whip;
+  const char *whip_codec;
   const char *output;
   uint64_t    gop_ms;                   /* 0: the library's default */
   int         audio;
+  int         direct;
   ice_server  ice_servers[ICE_SERVERS_MAX];
   int         ice_server_count;
 } host_args;

@@ -65,7 +65,8 @@ static corertc_config *configure(const host_args *args) {
   if (config == NULL || set_str(config, CORERTC_OPT_UDP_LISTEN, args->udp, "--udp") != 0 ||
       set_str(config, CORERTC_OPT_PUBLIC_IP, args->public_ip, "--public-ip") != 0 ||
       set_str(config, CORERTC_OPT_AUTH_TOKEN, args->token, "--token") != 0 ||
-      set_str(config, CORERTC_OPT_TURN_SECRET, args->turn_secret, "--turn-secret") != 0) {
+      set_str(config, CORERTC_OPT_TURN_SECRET, args->turn_secret, "--turn-secret") != 0 ||
+      source_check(corertc_config_set_u64(config, CORERTC_OPT_WHIP_DIRECT, (uint64_t)args->direct), "--direct") != 0) {
     corertc_config_free(config);
     return NULL;
   }
@@ -144,7 +145,16 @@ static int start_egress(host *self) {
 
 static int start_ingest(host *self) {
   corertc_error error = {.size = sizeof error};
-  corertc_status status = reserve(self, corertc_input_start, self->args.whip, NULL, &self->ingest_legs, &error);
+  const char *codec = self->args.whip_codec != NULL ? self->args.whip_codec : "h264";
+  corertc_process_config *config = corertc_process_config_new();
+  corertc_status status = corertc_process_config_set_str(config, CORERTC_PROCESS_VIDEO_CODEC, codec, strlen(codec));
+  if (status != CORERTC_OK) {
+    corertc_process_config_free(config);
+    fprintf(stderr, "host: --whip-codec: %s: %s\n", codec, corertc_status_name(status));
+    return -1;
+  }
+  status = reserve(self, corertc_input_start, self->args.whip, config, &self->ingest_legs, &error);
+  corertc_process_config_free(config);
   if (status == CORERTC_E_UNSUPPORTED) {
     fprintf(stderr, "host: --whip: this build of corertc has no ingest\n");
     return -1;

@@ -47,6 +47,7 @@ fn check_of(ufrag: &str, pwd: &str, number: usize) -> Vec<u8> {
         ufrags: (ufrag, "stranger"),
         pwd,
         controlled: false,
+        nominates: true,
         more: &[],
     };
     check.write()

@@ -200,6 +200,7 @@ fn unchecked() -> (Rig, Check<'static>) {
         ufrags: (UFRAG, "client"),
         pwd: PWD,
         controlled: false,
+        nominates: true,
         more: &[],
     };
     (rig, check)
@@ -253,6 +254,7 @@ fn one_who_claims_to_be_controlled_is_told_of_the_role_conflict() {
     let (mut rig, check) = unchecked();
     let check = Check {
         controlled: true,
+        nominates: true,
         ..check
     };
     rig.arrive(rig.at, &check.write());

@@ -27,7 +27,7 @@ fn documented(from: &str, to: &str) -> BTreeSet<String> {
     readme[start..end]
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
-        .flat_map(|cell| cell.split(['`', ',', ' ', '†', '|']))
+        .flat_map(|cell| cell.split(['`', ',', ' ', '|']))
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect()
@@ -43,32 +43,6 @@ fn every_option_of_the_header_stands_in_the_readme() {
         documented("One process's own options", "\n## "),
         defined("CORERTC_PROCESS_")
     );
-}
-
-/// † says that a build refuses the option; `src/config/availability.rs` decides that.
-#[test]
-fn options_that_are_not_there_yet_are_marked() {
-    let availability = read("src/config/availability.rs");
-    let start = availability.find("const SUBSYSTEM").unwrap();
-    let end = start + availability[start..].find("];").unwrap();
-    let missing: BTreeSet<String> = availability[start..end]
-        .split("(CORERTC_OPT_")
-        .skip(1)
-        .filter_map(|row| row.split(',').next())
-        .map(str::to_owned)
-        .collect();
-    let marked: BTreeSet<String> = read("README.md")
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix("| ")?
-                .split(" | ")
-                .next()?
-                .strip_suffix(" †")
-        })
-        .flat_map(|cell| cell.split(", "))
-        .map(|name| name.trim_matches('`').to_owned())
-        .collect();
-    assert_eq!(marked, missing);
 }
 
 #[test]

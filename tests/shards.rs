@@ -316,6 +316,7 @@ fn strangers_are_counted() {
         ufrags: ("nobody", "client"),
         pwd: PWD,
         controlled: false,
+        nominates: true,
         more: &[],
     };
     let to_nobody = check.write();

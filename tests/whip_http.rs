@@ -278,3 +278,45 @@ fn an_ingest_is_played_straight_through_only_by_option() {
         play_once_live(&subsystem, "/whep/both");
     }
 }
+
+/// Limited by WHIP_CODECS: an ingest that takes another codec refuses every publisher, in words.
+#[test]
+fn a_codec_beside_whip_codecs_is_422_and_names_those_allowed() {
+    let mut limited = settings();
+    limited.whip_codecs = vec![Codec::Vp8, Codec::Opus];
+    let refusing = subsystem(limited.clone());
+    ingest(&refusing, "cam");
+    assert_problem(&publish(&refusing, "/whip/cam"), 422, "VP8, opus");
+    assert_eq!(refusing.now().3, 0);
+    limited.whip_codecs.push(Codec::H264);
+    let taking = subsystem(limited);
+    ingest(&taking, "cam");
+    location(&publish(&taking, "/whip/cam"));
+}
+
+/// Layers are told apart by name; one that nobody has is 404 with those that are there.
+#[test]
+fn a_layer_that_is_not_there_is_404_and_names_those_that_are() {
+    let mut settings = settings();
+    settings.whip_direct = true;
+    let subsystem = subsystem(settings);
+    let point = ingest(&subsystem, "cam");
+    let _feed = fed(&subsystem, "both", true, true);
+    ingest(&subsystem, "both");
+    play_once_live(&subsystem, "/whep/both");
+    assert_problem(&play(&subsystem, "/whep/both?rid=h"), 400, "source=ingest");
+    assert_problem(&play(&subsystem, "/whep/cam?rid=h"), 409, "no media");
+    location(&publish(&subsystem, "/whip/cam"));
+    // Sound is enough to be live; OBS's layers are those of its offer.
+    let opus = [0x80, 121, 0, 1, 0, 0, 0, 9, 0, 0, 0, 7, 0xfc, 0xff, 0xfe];
+    point.datagram(&opus, Instant::now());
+    for path in ["/whep/cam?rid=h", "/whep/cam?source=ingest&rid=h"] {
+        assert_problem(&play(&subsystem, path), 404, "\"h\": there are 0, 1, 2");
+    }
+    let session = location(&play(&subsystem, "/whep/cam?rid=1"));
+    let stats: serde_json::Value = serde_json::from_str(&subsystem.stats_json()).unwrap();
+    let sessions = stats["sessions"].as_array().unwrap();
+    let player = sessions.iter().find(|it| it["direction"] == "play");
+    assert_eq!(player.unwrap()["rid"], "1");
+    assert_eq!(call(&subsystem, "DELETE", &session).status(), 200);
+}

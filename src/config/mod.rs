@@ -81,6 +81,8 @@ pub struct Settings {
     pub address_rate_max: u32,
     /// 0: no limit.
     pub max_half_open: u64,
+    /// What a publisher may send; empty: every codec.
+    pub whip_codecs: Vec<Codec>,
 }
 
 /// How an offered medium is answered that the stream lacks (P086).

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::numbers::*;
-use super::{IceServer, availability, ice};
+use super::process::codec;
+use super::{IceServer, ice};
 use crate::error::Error;
 
 /// A text option: its number, its name, its default.
@@ -21,7 +22,8 @@ const SWITCH: RangeInclusive<u64> = 0..=1;
 pub(super) struct Family {
     pub(super) texts: &'static [TextRow],
     pub(super) numbers: &'static [NumberRow],
-    pub(super) not_yet: &'static [availability::NotYet],
+    /// Texts that name a video codec: a host that tries one after the other learns at once what this build has.
+    video_codecs: &'static [u32],
 }
 
 pub(super) static SUBSYSTEM: Family = Family {
@@ -135,7 +137,7 @@ pub(super) static SUBSYSTEM: Family = Family {
             0..=u32::MAX as u64,
         ),
     ],
-    not_yet: availability::SUBSYSTEM,
+    video_codecs: &[],
 };
 
 pub(super) static PROCESS: Family = Family {
@@ -171,7 +173,7 @@ pub(super) static PROCESS: Family = Family {
         (CORERTC_PROCESS_ISOLATE, "ISOLATE", 0, SWITCH),
         (CORERTC_PROCESS_SINGLE_PORT, "SINGLE_PORT", 0, SWITCH),
     ],
-    not_yet: availability::PROCESS,
+    video_codecs: &[CORERTC_PROCESS_VIDEO_CODEC, CORERTC_PROCESS_SOURCE_CODEC],
 };
 
 /// Values set so far; everything else has its default.
@@ -205,10 +207,10 @@ impl Options {
         }
     }
 
-    /// Stores a text. Errors: Unsupported (unknown option, or a feature that is not there yet), Invalid (an option that
-    /// takes a number, a NUL in the text).
+    /// Stores a text. Errors: Unsupported (unknown option, unknown video codec), Invalid (an option that takes a number, a
+    /// NUL in the text).
     pub fn set_text(&mut self, option: u32, value: &str) -> Result<(), Error> {
-        let Some((_, name, default)) = self.family.texts.iter().find(|row| row.0 == option) else {
+        let Some((_, name, _)) = self.family.texts.iter().find(|row| row.0 == option) else {
             return Err(match self.family.numbers.iter().find(|r| r.0 == option) {
                 Some(row) => Error::Invalid(format!("option: {} takes a number", row.1)),
                 None => unknown(option),
@@ -217,25 +219,21 @@ impl Options {
         if value.contains('\0') {
             return Err(Error::Invalid(format!("{name}: a NUL in the text")));
         }
-        if value != *default && !value.is_empty() {
-            availability::check_text(self.family.not_yet, option, name, value)?;
+        let copies = option == CORERTC_PROCESS_VIDEO_CODEC && value == "copy";
+        if self.family.video_codecs.contains(&option) && !copies && !value.is_empty() {
+            codec(name, value)?;
         }
         self.texts.insert(option, value.to_owned());
         Ok(())
     }
 
-    /// Stores a number. Errors: Unsupported (unknown option, or a feature that is not there yet), Invalid (an option
-    /// that takes a text).
+    /// Stores a number. Errors: Unsupported (unknown option), Invalid (an option that takes a text).
     pub fn set_number(&mut self, option: u32, value: u64) -> Result<(), Error> {
-        let Some((_, name, default, _)) = self.family.numbers.iter().find(|row| row.0 == option)
-        else {
+        if !self.family.numbers.iter().any(|row| row.0 == option) {
             return Err(match self.family.texts.iter().find(|r| r.0 == option) {
                 Some(row) => Error::Invalid(format!("option: {} takes a text", row.1)),
                 None => unknown(option),
             });
-        };
-        if value != *default {
-            availability::check_number(self.family.not_yet, option, name)?;
         }
         self.numbers.insert(option, value);
         Ok(())

@@ -56,7 +56,8 @@ impl Options {
     }
 }
 
-fn codec(name: &str, text: &str) -> Result<Codec, Error> {
+/// A video codec by its name. Errors: Unsupported.
+pub(super) fn codec(name: &str, text: &str) -> Result<Codec, Error> {
     Ok(match text {
         "h264" => Codec::H264,
         "h265" => Codec::H265,

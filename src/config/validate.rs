@@ -8,8 +8,18 @@ use std::time::Duration;
 
 use super::numbers::*;
 use super::options::Options;
+use super::process::codec;
 use super::{InputTransport, MissingMedia, Settings, certificate};
 use crate::error::Error;
+use crate::rtp::codec::Codec;
+
+impl Default for Settings {
+    /// What an untouched configuration says.
+    fn default() -> Self {
+        let untouched = Options::subsystem();
+        untouched.settings().expect("the defaults are valid")
+    }
+}
 
 impl Options {
     /// The whole configuration of a subsystem. Invalid names the option at fault, as in
@@ -61,6 +71,7 @@ impl Options {
             address_rate_max: u32::try_from(self.number(CORERTC_OPT_ADDRESS_RATE_MAX)?)
                 .unwrap_or(u32::MAX),
             max_half_open: self.number(CORERTC_OPT_MAX_HALF_OPEN)?,
+            whip_codecs: self.whip_codecs()?,
         })
     }
 
@@ -123,6 +134,19 @@ impl Options {
             all.push(address);
         }
         Ok(all)
+    }
+
+    /// Empty where all are allowed.
+    fn whip_codecs(&self) -> Result<Vec<Codec>, Error> {
+        let (name, text) = self.text(CORERTC_OPT_WHIP_CODECS);
+        if text == "all" {
+            return Ok(Vec::new());
+        }
+        let codec = |item: &str| match codec(name, item) {
+            Err(_) if item == "opus" => Ok(Codec::Opus),
+            other => other,
+        };
+        list(text).map(codec).collect()
     }
 
     fn path_prefix(&self) -> Result<String, Error> {

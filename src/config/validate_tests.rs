@@ -6,6 +6,7 @@ use super::IceServer;
 use super::numbers::*;
 use super::options::Options;
 use crate::error::Error;
+use crate::rtp::codec::Codec;
 
 fn with_texts(values: &[(u32, &str)]) -> Options {
     let mut options = Options::subsystem();
@@ -206,6 +207,20 @@ fn lists_and_prefixes_are_normalised() {
         settings.cors_origins,
         ["https://a.example", "http://b.example:8080"]
     );
+}
+
+#[test]
+fn whip_codecs_are_names_and_all_is_no_limit() {
+    let codecs = |text| with_texts(&[(CORERTC_OPT_WHIP_CODECS, text)]).settings();
+    let of = |text| codecs(text).expect("valid").whip_codecs;
+    assert_eq!((of("all"), of("")), (vec![], vec![]));
+    assert_eq!(of("vp8, opus"), [Codec::Vp8, Codec::Opus]);
+    for bad in ["theora", "h264,", "all,h264", "OPUS"] {
+        match codecs(bad) {
+            Err(Error::Unsupported(text)) => assert!(text.starts_with("WHIP_CODECS: "), "{text}"),
+            other => panic!("{bad}: {other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -11,8 +11,10 @@ impl Shard {
         match command {
             Command::Add(key, viewer) => self.add(key, *viewer, now),
             Command::AddPublisher(key, publisher) => self.add_publisher(key, *publisher, now),
-            Command::Keyframe(key) => {
-                self.with_publisher(key, |publisher, _| publisher.want_keyframe(now));
+            Command::Keyframe(key, rid) => {
+                self.with_publisher(key, |publisher, _| {
+                    publisher.want_keyframe(rid.as_deref(), now);
+                });
             }
             Command::Transmit(key, path, bytes) if self.publishers.has(key) => {
                 self.with_publisher(key, |publisher, out| publisher.transmit(path, bytes, out));

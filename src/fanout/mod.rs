@@ -45,7 +45,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::net::{Demux, Path, Route, bind_group};
 use crate::peer::ice::credentials::Credentials;
 use crate::peer::srtp::Keys;
-use crate::peer::{PublisherSetup, ViewerSetup};
+use crate::peer::{LayerNumbers, PublisherSetup, ViewerSetup};
 use crate::runtime;
 use crate::stats::Counters;
 use crate::stream::{IngestPoint, Stream};
@@ -87,6 +87,8 @@ pub struct ViewerNumbers {
     pub remb_bps: Option<u64>,
     /// Where media goes.
     pub remote: Option<SocketAddr>,
+    /// A publisher's simulcast layers.
+    pub layers: Vec<LayerNumbers>,
 }
 
 /// A viewer to add: what its peer is made of, whose stream it plays, who wants to hear of it.
@@ -118,7 +120,8 @@ type Task = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 enum Command {
     Add(u64, Box<NewViewer>),
     AddPublisher(u64, Box<NewPublisher>),
-    Keyframe(u64),
+    /// Of a layer by its RID, else of what the ingest gets.
+    Keyframe(u64, Option<Arc<str>>),
     Transmit(u64, Option<Path>, Vec<u8>),
     Connect(u64, Box<Keys>, Path),
     RestartIce(u64, Credentials, oneshot::Sender<()>),
@@ -312,9 +315,9 @@ impl ViewerHandle {
         }
     }
 
-    /// A key frame is wanted of the publisher.
-    pub fn want_keyframe(&self) {
-        self.tell(Command::Keyframe(self.route.key));
+    /// A key frame is wanted of the publisher: of its simulcast layer `rid`, else of what its ingest gets.
+    pub fn want_keyframe(&self, rid: Option<&str>) {
+        self.tell(Command::Keyframe(self.route.key, rid.map(Arc::from)));
     }
 
     /// Says goodbye (RTCP BYE), then `last_words` (DTLS), and forgets the viewer. Resolves when that was done.

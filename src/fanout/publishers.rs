@@ -30,6 +30,9 @@ pub(super) struct Publishers {
 struct Entry {
     publisher: Publisher,
     point: Arc<IngestPoint>,
+    /// Those of its layers that are watched, and the version of the point's they are of.
+    layers: Vec<Arc<IngestPoint>>,
+    layers_version: u64,
     events: mpsc::Sender<ViewerEvent>,
     numbers: Arc<Mutex<ViewerNumbers>>,
     next_numbers: Instant,
@@ -44,8 +47,7 @@ impl Publishers {
     /// When anything is due.
     pub(super) fn due(&mut self) -> Option<Instant> {
         let entries = self.by_key.values();
-        let due = entries.flat_map(|it| [it.publisher.next_timeout(), it.point.next_timeout()]);
-        self.armed = due.flatten().min();
+        self.armed = entries.filter_map(Entry::due).min();
         self.armed
     }
 }
@@ -62,6 +64,30 @@ impl Publishers {
 }
 
 impl Entry {
+    /// When it, its ingest or a layer wants something done.
+    fn due(&self) -> Option<Instant> {
+        let points = std::iter::once(&self.point).chain(&self.layers);
+        let due = points.filter_map(|point| point.next_timeout());
+        due.chain(self.publisher.next_timeout()).min()
+    }
+
+    /// Watches the layers that are open now.
+    fn follow_layers(&mut self, now: Instant) {
+        let version = self.point.layers_version();
+        if version == self.layers_version {
+            return;
+        }
+        self.layers_version = version;
+        let (rids, points): (Vec<_>, _) = self
+            .point
+            .open_layers()
+            .into_iter()
+            .map(|layer| (layer.rid, layer.point))
+            .unzip();
+        self.publisher.watch(&rids, now);
+        self.layers = points;
+    }
+
     fn publish_numbers(&self) {
         let (packets, bytes) = self.publisher.received();
         let numbers = ViewerNumbers {
@@ -72,6 +98,7 @@ impl Entry {
                 .publisher
                 .media_path()
                 .map(crate::net::Path::remote_canonical),
+            layers: self.publisher.layers(),
             ..ViewerNumbers::default()
         };
         *self.numbers.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
@@ -83,6 +110,8 @@ impl Shard {
         let entry = Entry {
             publisher: Publisher::new(new.setup, self.counters.clone(), now),
             point: new.point,
+            layers: Vec::new(),
+            layers_version: u64::MAX,
             events: new.events,
             numbers: new.numbers,
             next_numbers: now,
@@ -126,6 +155,7 @@ impl Shard {
         let Some(entry) = by_key.get_mut(&key) else {
             return;
         };
+        entry.follow_layers(Instant::now());
         let events = &entry.events;
         self.serving = Some(key);
         if guarded(|| call(&mut entry.publisher, outbox)).is_none() {
@@ -137,6 +167,12 @@ impl Shard {
             entry.point.datagram(packet, now);
         }
         outbox.published.clear();
+        for (point, layer) in entry.layers.iter().zip(&mut outbox.layers) {
+            for packet in layer.packets() {
+                point.datagram(packet, now);
+            }
+            layer.clear();
+        }
         for path in outbox.learnt.drain(..) {
             self.demux.add_address(path.socket, path.remote, route);
         }
@@ -165,8 +201,7 @@ impl Shard {
                 self.counters.dtls_dropped.inc();
             }
         }
-        let due = [entry.publisher.next_timeout(), entry.point.next_timeout()];
-        let due = due.into_iter().flatten().min();
+        let due = entry.due();
         let armed = self.publishers.armed;
         if due.is_some_and(|due| armed.is_none_or(|armed| due < armed)) {
             self.publishers.armed = due;
@@ -184,20 +219,18 @@ impl Shard {
 
     /// Feedback and frames that are due.
     pub(super) fn publishers_due(&mut self, now: Instant) {
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let due: Vec<u64> = self
             .publishers
             .by_key
             .iter()
-            .filter(|(_, it)| {
-                is_due(it.publisher.next_timeout()) || is_due(it.point.next_timeout())
-            })
+            .filter(|(_, it)| it.due().is_some_and(|at| at <= now))
             .map(|(key, _)| *key)
             .collect();
         for key in due {
             self.with_publisher(key, |publisher, out| publisher.handle_timeout(now, out));
             if let Some(entry) = self.publishers.by_key.get(&key) {
                 entry.point.poll(now);
+                entry.layers.iter().for_each(|layer| layer.poll(now));
             }
         }
     }
@@ -205,7 +238,9 @@ impl Shard {
     /// Numbers, and who has fallen silent.
     pub(super) fn tick_publishers(&mut self, now: Instant) {
         for entry in self.publishers.by_key.values_mut() {
+            entry.publisher.follow(now);
             if entry.next_numbers <= now {
+                entry.point.close_unused_layers(now);
                 entry.next_numbers = now + NUMBERS_EVERY;
                 entry.publish_numbers();
             }

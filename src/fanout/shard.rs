@@ -315,6 +315,7 @@ impl Shard {
             self.publish(index);
         }
         for (_, entry) in &mut self.viewers {
+            entry.viewer.follow(now);
             if entry.broken {
                 let end = ViewerEvent::Refused("internal error".to_owned());
                 entry.broken = entry.events.try_send(end).is_err();
@@ -362,6 +363,7 @@ impl Shard {
                 .viewer
                 .media_path()
                 .map(crate::net::Path::remote_canonical),
+            layers: Vec::new(),
         };
         *entry.numbers.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
     }

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use super::tls::Tls;
 use super::{HttpError, MetricsText, answer, count};
 use crate::signal::problem::problem;
-use crate::signal::{Signal, cors, whep};
+use crate::signal::{Signal, cors, exchange};
 
 /// Connections served at once; more wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 1024;
@@ -228,7 +228,7 @@ impl Server {
                 let request = Request::from_parts(head, body.to_bytes());
                 return answer(signal, &self.metrics, request, remote_addr).await;
             }
-            Ok(Err(error)) if error.is::<LengthLimitError>() => whep::too_large(signal),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => exchange::too_large(signal),
             Ok(Err(_)) => problem(StatusCode::BAD_REQUEST, "the body ended too early"),
             Err(_) => problem(
                 StatusCode::REQUEST_TIMEOUT,

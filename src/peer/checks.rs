@@ -35,6 +35,9 @@ impl Link {
         let understood = verdict == Ok(()) && !request.controlled;
         if understood && request.use_candidate {
             self.generations.nominated(request.local_ufrag, now);
+            if self.moves.first_time(&request.transaction) {
+                self.nominated(path, now);
+            }
         }
         out.retired.extend(self.generations.expire(now));
         if verdict != Ok(()) {

@@ -8,6 +8,7 @@ use super::held::Held;
 use super::ice::Kind;
 use super::ice::credentials::Credentials;
 use super::ice::generations::Generations;
+use super::moves::Moves;
 use super::outbox::{Notice, Outbox};
 use super::paths::{Learnt, Paths};
 use super::srtp::{Inbound, Keys, Outbound, SrtpError};
@@ -29,6 +30,7 @@ pub(super) struct Link {
     pub(super) paths: Paths,
     pub(super) generations: Generations,
     pub(super) held: Held,
+    pub(super) moves: Moves,
     /// When something of it authenticated last.
     pub(super) heard: Instant,
     pub(super) counters: Arc<Counters>,
@@ -44,6 +46,7 @@ impl Link {
             paths: Paths::default(),
             generations: Generations::new(credentials),
             held: Held::default(),
+            moves: Moves::new(now),
             heard: now,
             counters,
             grant: 0,
@@ -127,8 +130,7 @@ impl Link {
 
     fn authenticated(&mut self, path: Path, moves: bool, now: Instant, out: &mut Outbox) {
         self.heard = now;
-        if moves && self.paths.prove(&path, now) {
-            self.media_path = Some(path);
+        if self.proves(path, moves, now) {
             out.proven.push(path);
         }
     }
@@ -192,7 +194,7 @@ impl Link {
             self.paths.prove(&path, now);
         }
         out.proven.push(path);
-        self.media_path = self.paths.selected().copied();
+        self.proves(path, true, now);
         self.held.release(&mut self.paths, &self.counters, out);
         Ok(())
     }

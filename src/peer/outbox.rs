@@ -54,6 +54,17 @@ pub struct Outbox {
     pub retired: Vec<String>,
     /// A publisher's packets for its ingest.
     pub published: Published,
+    /// The same for those who watch one layer, in the order of [`Publisher::watch`](super::Publisher::watch).
+    pub layers: Vec<Published>,
+}
+
+impl Outbox {
+    /// There are as many buffers for layers as are watched, or more.
+    pub(super) fn room_for_layers(&mut self, count: usize) {
+        if self.layers.len() < count {
+            self.layers.resize_with(count, Published::default);
+        }
+    }
 }
 
 /// News of a viewer.

@@ -2,7 +2,7 @@
 //!
 //! A connectivity check (RFC 8445 §7.3) makes an address known, but checks can be recorded and replayed from
 //! elsewhere. So a known address gets at most three times the bytes it sent until DTLS, SRTCP or SRTP from it
-//! authenticates, and only that moves media.
+//! authenticates, and only that moves media for good ([`moves`](super::moves) has what a check may do).
 
 use std::time::Instant;
 

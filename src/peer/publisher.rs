@@ -12,6 +12,7 @@ use super::intake::Intake;
 use super::link::Link;
 use super::outbox::{Notice, Outbox, PublisherSetup};
 use super::srtp::{Keys, SrtpError};
+use super::views::Views;
 use crate::net::Path;
 use crate::rtp::rtcp::{self, Item};
 use crate::stats::Counters;
@@ -21,13 +22,31 @@ use crate::stats::Counters;
 const GRANT: usize = 1200;
 /// Between two receiver reports.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Between two requests for a key frame of one source, whoever wants it.
+const KEYFRAME_EVERY: Duration = Duration::from_millis(450);
 /// The estimate given where only REMB is known: the sender's own loss control does the rest.
 const REMB_LEAST_BPS: u64 = 20_000_000;
+
+/// One simulcast layer, for statistics.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct LayerNumbers {
+    /// Its name.
+    pub rid: String,
+    /// 0 where it is not sent.
+    pub bitrate_bps: u64,
+    /// The ingest gets it.
+    pub taken: bool,
+    /// The layers it stands for towards those who watch one: itself, and those that are not sent now.
+    pub serves: Vec<String>,
+}
 
 /// The state of one publisher.
 pub struct Publisher {
     link: Link,
     intake: Intake,
+    views: Views,
+    /// Sources a key frame was asked of lately.
+    keyframes: Vec<(u32, Instant)>,
     ssrc: u32,
     cname: Arc<str>,
     reduced_size: bool,
@@ -44,7 +63,9 @@ impl Publisher {
     pub fn new(setup: PublisherSetup, counters: Arc<Counters>, now: Instant) -> Self {
         Self {
             link: Link::new(setup.credentials, counters.clone(), now).granted(GRANT),
-            intake: Intake::new(setup.media, setup.extensions, counters, now),
+            views: Views::new(setup.media.clone(), setup.extensions),
+            intake: Intake::new(setup.media, setup.extensions, None, counters, now),
+            keyframes: Vec::new(),
             ssrc: setup.ssrc,
             cname: setup.cname,
             reduced_size: setup.reduced_size,
@@ -80,6 +101,7 @@ impl Publisher {
         let start = out.published.bytes.len();
         out.published.bytes.extend_from_slice(bytes);
         if self.link.open_rtp(path, start, known, now, out) {
+            self.views.packet(start, now, out);
             self.intake.packet(start, now, &mut out.published);
         } else {
             out.published.bytes.truncate(start);
@@ -94,6 +116,7 @@ impl Publisher {
             match item {
                 Ok(Item::SenderReport(report)) => {
                     self.intake.sender_report(&report, now, &mut out.published);
+                    self.views.sender_report(&report, now, out);
                 }
                 Ok(Item::Bye(bye)) => {
                     if self.intake.bye(bye.ssrc) {
@@ -135,22 +158,35 @@ impl Publisher {
         Ok(())
     }
 
-    /// Somebody behind the ingest wants a key frame.
-    pub fn want_keyframe(&mut self, now: Instant) {
-        self.intake.want_keyframe(now);
+    /// Somebody behind the ingest wants a key frame, or who watches the layer `rid`.
+    pub fn want_keyframe(&mut self, rid: Option<&str>, now: Instant) {
+        match rid {
+            Some(rid) => self.views.want_keyframe(rid, now),
+            None => self.intake.want_keyframe(now),
+        }
+    }
+
+    /// These simulcast layers are watched from now on, beside what the ingest gets.
+    pub fn watch(&mut self, rids: &[Arc<str>], now: Instant) {
+        self.views.follow(rids, now);
     }
 
     /// When [`Publisher::handle_timeout`] wants to be called.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
         self.link.security.as_ref()?;
-        let due = [self.intake.due(), self.intake.arrivals.due()];
+        let due = [
+            self.intake.due(),
+            self.views.due(),
+            self.intake.arrivals.due(),
+        ];
         due.into_iter().chain([self.next_report]).flatten().min()
     }
 
     /// Sends the feedback that is due; late packets are given up.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
-        if self.intake.due().is_some_and(|due| due <= now) {
+        let media_due = [self.intake.due(), self.views.due()];
+        if media_due.iter().flatten().any(|due| *due <= now) {
             self.ask(now, out);
         }
         if self.intake.arrivals.due().is_some_and(|due| due <= now) {
@@ -168,7 +204,9 @@ impl Publisher {
     }
 
     fn ask(&mut self, now: Instant, out: &mut Outbox) {
-        let asks = self.intake.handle_timeout(now, &mut out.published);
+        let mut asks = self.intake.handle_timeout(now, &mut out.published);
+        self.views.handle_timeout(now, out, &mut asks);
+        self.throttle(&mut asks.keyframes, now);
         let mut plain = self.compound();
         let nothing = plain.len();
         for (ssrc, missing) in &asks.missing {
@@ -187,6 +225,15 @@ impl Publisher {
         if plain.len() > nothing {
             self.link.send_rtcp(&plain, out);
         }
+    }
+
+    /// Two who want the same thing at about the same time get it at once.
+    fn throttle(&mut self, keyframes: &mut Vec<(u32, bool)>, now: Instant) {
+        let recent = |at: Instant| now.saturating_duration_since(at) < KEYFRAME_EVERY;
+        self.keyframes.retain(|(_, at)| recent(*at));
+        keyframes.retain(|(ssrc, _)| self.keyframes.iter().all(|(it, _)| it != ssrc));
+        self.keyframes
+            .extend(keyframes.iter().map(|(ssrc, _)| (*ssrc, now)));
     }
 
     /// RFC 3550 §6.4.2, with the CNAME as a compound packet must have it.
@@ -225,6 +272,11 @@ impl Publisher {
         self.link.send_rtcp(&plain, out);
     }
 
+    /// Media may follow a nomination by time; wants to be called a few times a second.
+    pub fn follow(&mut self, now: Instant) {
+        self.link.follow(now);
+    }
+
     /// When something of it authenticated last.
     #[must_use]
     pub fn heard(&self) -> Instant {
@@ -235,6 +287,24 @@ impl Publisher {
     #[must_use]
     pub fn received(&self) -> (u64, u64) {
         (self.intake.packets, self.intake.bytes)
+    }
+
+    /// Its simulcast layers.
+    #[must_use]
+    pub fn layers(&self) -> Vec<LayerNumbers> {
+        let layers = self.intake.layers();
+        let numbers = layers.map(|(rid, bitrate_bps, taken)| LayerNumbers {
+            rid: rid.to_owned(),
+            bitrate_bps,
+            taken,
+            serves: self
+                .views
+                .served()
+                .filter(|(_, by)| *by == Some(rid))
+                .map(|(watched, _)| watched.to_owned())
+                .collect(),
+        });
+        numbers.collect()
     }
 
     /// Loss in the last report, percent: the worst of its sources.

@@ -205,3 +205,18 @@ fn a_first_flight_may_be_repeated_to_an_address_that_sent_one_check() {
     link.transmit(Some(path(9)), vec![22; 150], &mut out);
     assert_eq!(out.send.len(), 2 + 8, "never to an address nobody checked");
 }
+
+#[test]
+fn a_source_is_asked_for_a_key_frame_twice_a_second_whoever_wants_it() {
+    let mut rig = Rig::new(Some(3), true);
+    let mut asked = |ssrcs: &[u32], ms| {
+        let mut keyframes: Vec<(u32, bool)> = ssrcs.iter().map(|ssrc| (*ssrc, true)).collect();
+        let now = rig.now + Duration::from_millis(ms);
+        rig.publisher.throttle(&mut keyframes, now);
+        keyframes.len()
+    };
+    assert_eq!(asked(&[1], 0), 1);
+    assert_eq!(asked(&[1, 2], 100), 1);
+    assert_eq!(asked(&[1, 2], 440), 0);
+    assert_eq!(asked(&[1, 2], 1000), 2);
+}

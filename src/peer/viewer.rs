@@ -311,6 +311,11 @@ impl Viewer {
         self.feedback.take_reception()
     }
 
+    /// Media may follow a nomination by time; wants to be called a few times a second.
+    pub fn follow(&mut self, now: Instant) {
+        self.link.follow(now);
+    }
+
     /// When something of it authenticated last.
     #[must_use]
     pub fn heard(&self) -> Instant {

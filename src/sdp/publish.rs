@@ -58,11 +58,13 @@ impl PublishAnswer {
 
 /// Chooses, for a WHIP offer, what to receive: the ingest's codec of each medium. A medium the ingest does not read is
 /// rejected (port 0), so that nobody encodes it in vain; a publisher may bring one medium alone. Direction must let
-/// the client send (P081), at most one section per kind (P085), a codec the offer lacks is 422 with its name.
+/// the client send (P081), at most one section per kind (P085), a codec the offer lacks is 422 with its name; so is one
+/// beside `allowed`, where that is not empty (WHIP_CODECS).
 pub fn choose_publish(
     offer: &Offer,
     video: Option<Codec>,
     audio: Option<Codec>,
+    allowed: &[Codec],
 ) -> Result<Vec<PublishAnswer>, SdpError> {
     let sends = "does not send: a publisher offers a=sendonly";
     let mut chosen = Vec::with_capacity(2);
@@ -72,6 +74,14 @@ pub fn choose_publish(
             _ => (Media::Audio, audio),
         };
         let Some(codec) = codec else { continue };
+        if !allowed.is_empty() && !allowed.contains(&codec) {
+            return Err(SdpError::Unacceptable(format!(
+                "the ingest takes {} as {}, and publishers may send nothing but {} (WHIP_CODECS)",
+                media.name(),
+                codec.name(),
+                names(allowed)
+            )));
+        }
         let Some(offered) = best(section, codec) else {
             return Err(SdpError::Unacceptable(format!(
                 "the ingest takes {} as {}, which m-section {index} does not offer",
@@ -82,17 +92,18 @@ pub fn choose_publish(
         chosen.push(answer(index, media, codec, section, offered));
     }
     if chosen.is_empty() {
-        let names: Vec<&str> = [video, audio]
-            .iter()
-            .flatten()
-            .map(|codec| codec.name())
-            .collect();
+        let takes: Vec<Codec> = [video, audio].into_iter().flatten().collect();
         return Err(SdpError::Unacceptable(format!(
             "the offer sends nothing that the ingest takes ({})",
-            names.join(", ")
+            names(&takes)
         )));
     }
     Ok(chosen)
+}
+
+fn names(codecs: &[Codec]) -> String {
+    let names: Vec<&str> = codecs.iter().map(|codec| codec.name()).collect();
+    names.join(", ")
 }
 
 fn answer(

@@ -13,7 +13,7 @@ const OPUS: Option<Codec> = Some(Codec::Opus);
 
 fn choose(text: &str, video: Option<Codec>, audio: Option<Codec>) -> Vec<PublishAnswer> {
     let offer = Offer::parse(text).expect("a valid offer");
-    choose_publish(&offer, video, audio).expect("something to answer")
+    choose_publish(&offer, video, audio, &[]).expect("something to answer")
 }
 
 fn write(text: &str, video: Option<Codec>, audio: Option<Codec>) -> String {
@@ -36,7 +36,7 @@ fn write(text: &str, video: Option<Codec>, audio: Option<Codec>) -> String {
 
 fn refusal(text: &str, video: Option<Codec>, audio: Option<Codec>) -> String {
     let offer = Offer::parse(text).expect("a valid offer");
-    match choose_publish(&offer, video, audio) {
+    match choose_publish(&offer, video, audio, &[]) {
         Err(SdpError::Unacceptable(why)) => why,
         other => panic!("not refused: {other:?}"),
     }
@@ -152,4 +152,19 @@ fn layers_that_are_not_described_or_not_named_properly_are_left_out() {
     assert_eq!(chosen[1].rids, ["2", "1"]);
     let no_extension = OBS.replace("a=extmap:2", "a=x:2");
     assert!(choose(&no_extension, H264, OPUS)[1].rids.is_empty());
+}
+
+#[test]
+fn a_codec_that_publishers_may_not_send_is_refused_with_those_they_may() {
+    let offer = Offer::parse(&chromium()).expect("a valid offer");
+    let choose = |allowed: &[Codec]| choose_publish(&offer, H264, OPUS, allowed);
+    let Err(SdpError::Unacceptable(why)) = choose(&[Codec::Vp8, Codec::Opus]) else {
+        panic!("not refused");
+    };
+    assert!(
+        why.contains("H264") && why.contains("nothing but VP8, opus (WHIP_CODECS)"),
+        "{why}"
+    );
+    assert_eq!(choose(&[Codec::Opus, Codec::H264]), choose(&[]));
+    assert!(choose(&[Codec::H264]).is_err(), "sound is a codec, too");
 }

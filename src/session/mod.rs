@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use crate::config::Settings;
 use crate::events::Events;
 use crate::fanout::Fanout;
+use crate::peer::LayerNumbers;
 use crate::peer::dtls::Identity;
 use crate::sdp::Fragment;
 use crate::sdp::offer::{Offer, SdpError};
@@ -79,6 +80,8 @@ pub struct Client {
     pub remote_addr: String,
     /// `User-Agent`.
     pub user_agent: String,
+    /// The simulcast layer that it asked for.
+    pub rid: Option<String>,
 }
 
 /// A session's numbers for `stats_json`.
@@ -105,6 +108,10 @@ pub struct SessionStats {
     pub rtt_ms: Option<f64>,
     /// The bandwidth the viewer estimates (REMB).
     pub remb_bps: Option<u64>,
+    /// The simulcast layer a player asked for.
+    pub rid: Option<String>,
+    /// A publisher's simulcast layers.
+    pub layers: Vec<LayerNumbers>,
     pub seconds: f64,
 }
 
@@ -220,7 +227,13 @@ impl Sessions {
     /// Tells every viewer of a stream and its publisher to leave (BYE, close_notify) and waits until that was sent, at most `timeout`.
     /// Blocks: not for the control runtime's own threads.
     pub fn close_stream(&self, stream: StreamKey, reason: &'static str, timeout: Duration) {
-        let sessions = self.inner.registry.of_stream(stream);
+        self.close_streams(&[stream], reason, timeout);
+    }
+
+    /// [`Sessions::close_stream`] for several at once.
+    pub fn close_streams(&self, streams: &[StreamKey], reason: &'static str, timeout: Duration) {
+        let of = |stream: &StreamKey| self.inner.registry.of_stream(*stream);
+        let sessions: Vec<_> = streams.iter().flat_map(of).collect();
         if sessions.is_empty() {
             return;
         }

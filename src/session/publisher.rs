@@ -37,6 +37,7 @@ pub(super) async fn start(
         offer,
         expected.video.map(|track| track.codec),
         expected.audio.map(|track| track.codec),
+        &shared.settings.whip_codecs,
     )?;
     make_room(shared, point).await?;
     if watch.borrow().ended {
@@ -77,7 +78,7 @@ pub(super) async fn start(
     inserted.inspect_err(|_| shared.counters.sessions_refused.inc())?;
     shared.counters.sessions_total.inc();
     let (events, from_shard) = mpsc::channel(EVENTS_MAX);
-    point.new_publisher();
+    point.new_publisher(rids(&chosen));
     let publisher = shared.fanout.add_publisher(NewPublisher {
         setup: setup(credentials, point, offer, &chosen, &drawn),
         point: point.clone(),
@@ -87,7 +88,7 @@ pub(super) async fn start(
     // Nobody else sets it, and once.
     let _ = session.viewer.set(publisher.clone());
     let asked = publisher.clone();
-    let claim = point.claim_keyframes(Arc::new(move || asked.want_keyframe()));
+    let claim = point.claim_keyframes(Arc::new(move |rid| asked.want_keyframe(rid)));
     let task = Task {
         shared: shared.clone(),
         session,
@@ -110,6 +111,12 @@ pub(super) async fn start(
         answer,
         etag,
     })
+}
+
+/// The simulcast layers that were answered.
+fn rids(chosen: &[PublishAnswer]) -> Vec<String> {
+    let video = chosen.iter().find(|answer| answer.media == Media::Video);
+    video.map(|answer| answer.rids.clone()).unwrap_or_default()
 }
 
 /// Ends the session that publishes already, if it may be ended.
@@ -184,12 +191,14 @@ impl Publishing {
     /// shard drives it only while it has a publisher).
     pub(super) fn end(self, runtime: &Handle) {
         self.point.release_keyframes(self.claim);
-        let point = self.point;
-        runtime.spawn(async move {
-            while let Some(due) = point.next_timeout() {
-                tokio::time::sleep_until(due.into()).await;
-                point.poll(Instant::now());
-            }
-        });
+        let layers = self.point.open_layers().into_iter();
+        for point in layers.map(|layer| layer.point).chain([self.point]) {
+            runtime.spawn(async move {
+                while let Some(due) = point.next_timeout() {
+                    tokio::time::sleep_until(due.into()).await;
+                    point.poll(Instant::now());
+                }
+            });
+        }
     }
 }

@@ -94,6 +94,8 @@ impl Session {
             loss_percent: numbers.loss_percent,
             rtt_ms: numbers.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
             remb_bps: numbers.remb_bps,
+            rid: self.client.rid.clone(),
+            layers: numbers.layers,
             seconds: self.created.elapsed().as_secs_f64(),
         }
     }

@@ -1,17 +1,20 @@
 //! WHEP and WHIP as transport-free request → response (`http` types, no sockets), and who may do what.
 //!
 //! `http` hands a [`Request`] in; [`Signal::handle`] routes it to `whep`, which asks `auth`, waits for the stream
-//! (`ready`) and has `session` make the viewer, or to `whip`, which has it make the publisher. Every answer leaves with its CORS headers.
+//! (`ready`) and has `session` make the viewer, to `whip`, which has it make the publisher, or to `resource`, a session's own. Every answer leaves with its CORS headers.
 
 pub mod auth;
 pub mod cors;
+pub(crate) mod exchange;
 mod links;
 mod patch;
 pub mod problem;
 pub mod rate;
 mod ready;
+mod resource;
 pub mod route;
-pub mod whep;
+mod source;
+mod whep;
 mod whip;
 
 use std::sync::Arc;
@@ -89,9 +92,8 @@ impl Signal {
         let path = request.http.uri().path();
         match route::target(&self.settings.path_prefix, path, exists) {
             Some(Target::Whep { id }) => whep::endpoint(self, request, &id).await,
-            Some(Target::WhepSession { secret }) => whep::session(self, request, secret).await,
             Some(Target::Whip { id }) => whip::endpoint(self, request, &id).await,
-            Some(Target::WhipSession { secret }) => whip::session(self, request, secret).await,
+            Some(Target::Session { secret }) => resource::answer(self, request, secret).await,
             None => problem(StatusCode::NOT_FOUND, "there is nothing at this path"),
         }
     }

@@ -5,7 +5,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 
 use super::problem::{plain, problem, retry_after, with};
-use super::{Request, Signal, whep};
+use super::{Request, Signal, exchange};
 use crate::sdp::Fragment;
 use crate::session::{IfMatch, PatchError, Patched};
 
@@ -42,8 +42,8 @@ pub(super) async fn patch(signal: &Signal, request: &Request, secret: &str) -> R
 /// Type (415), size (413), form (400).
 fn read(request: &Request) -> Result<(Fragment, IfMatch), Box<Response<Bytes>>> {
     let refuse = |status, detail: &str| Box::new(problem(status, detail));
-    let kind = whep::header(request, &CONTENT_TYPE);
-    if !whep::is_type(kind, SDPFRAG) {
+    let kind = exchange::header(request, &CONTENT_TYPE);
+    if !exchange::is_type(kind, SDPFRAG) {
         let detail = format!("Content-Type: {SDPFRAG} is needed");
         let response = problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &detail);
         return Err(Box::new(with(response, ACCEPT_PATCH, SDPFRAG)));

@@ -17,18 +17,13 @@ pub enum Target<'a> {
         /// The id, decoded.
         id: String,
     },
-    /// `/whep/<id>/<secret>`.
-    WhepSession {
-        /// What names the session.
-        secret: &'a str,
-    },
     /// `/whip/<id>`.
     Whip {
         /// The id, decoded.
         id: String,
     },
-    /// `/whip/<id>/<secret>`.
-    WhipSession {
+    /// `/whep/<id>/<secret>`, `/whip/<id>/<secret>`.
+    Session {
         /// What names the session.
         secret: &'a str,
     },
@@ -49,10 +44,7 @@ pub fn target<'a>(
     let whole = id(rest)?;
     Some(match rest.rsplit_once('/') {
         Some((stream, secret)) if !stream.is_empty() && !secret.is_empty() && !exists(&whole) => {
-            match whip {
-                true => Target::WhipSession { secret },
-                false => Target::WhepSession { secret },
-            }
+            Target::Session { secret }
         }
         _ if whip => Target::Whip { id: whole },
         _ => Target::Whep { id: whole },
@@ -135,21 +127,21 @@ mod tests {
     fn a_session_is_a_segment_below_its_stream_unless_the_whole_is_a_live_id() {
         assert_eq!(
             at("/rtc/whep/cam/s3cret"),
-            Some(Target::WhepSession { secret: "s3cret" })
+            Some(Target::Session { secret: "s3cret" })
         );
         assert_eq!(
             at("/rtc/whep/a%2Fb/s3cret"),
-            Some(Target::WhepSession { secret: "s3cret" })
+            Some(Target::Session { secret: "s3cret" })
         );
         assert_eq!(
             at("/rtc/whip/cam/s3cret"),
-            Some(Target::WhipSession { secret: "s3cret" })
+            Some(Target::Session { secret: "s3cret" })
         );
         assert_eq!(at("/rtc/whep/a/b"), whep("a/b"));
         assert_eq!(at("/rtc/whep/a%2Fb"), whep("a/b"));
         assert_eq!(
             at("/rtc/whep/a/b/s3cret"),
-            Some(Target::WhepSession { secret: "s3cret" })
+            Some(Target::Session { secret: "s3cret" })
         );
     }
 

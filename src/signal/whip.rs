@@ -1,19 +1,14 @@
-//! WHIP (RFC 9725): POST, PATCH, DELETE, OPTIONS, GET/HEAD on endpoint and session.
+//! WHIP (RFC 9725): POST, OPTIONS, GET/HEAD on the endpoint; the session's resource is in `resource`.
 
 use ::http::header::USER_AGENT;
 use ::http::{Method, Response, StatusCode};
 use bytes::Bytes;
 
 use super::auth::{self, Action};
-use super::patch::{self, ACCEPT_PATCH, SDPFRAG};
-use super::problem::{method_not_allowed, plain, problem, with};
-use super::whep::{allowed, created_answer, header, offer, session_problem};
+use super::exchange::{ENDPOINT_METHODS, allowed, created_answer, header, offer, session_problem};
+use super::problem::{method_not_allowed, plain, problem};
 use super::{Request, Signal, links};
-use crate::session::{Client, Lookup};
-
-/// P007.
-const ENDPOINT_METHODS: &str = "GET, HEAD, OPTIONS, POST";
-const SESSION_METHODS: &str = "GET, HEAD, OPTIONS, PATCH, DELETE";
+use crate::session::Client;
 
 /// A request to `/whip/<id>`.
 pub(super) async fn endpoint(signal: &Signal, request: &Request, id: &str) -> Response<Bytes> {
@@ -24,31 +19,6 @@ pub(super) async fn endpoint(signal: &Signal, request: &Request, id: &str) -> Re
         Method::GET | Method::HEAD => describe(signal, request, id),
         Method::OPTIONS => options(signal, request, id).await,
         _ => method_not_allowed(ENDPOINT_METHODS),
-    }
-}
-
-/// A request to `/whip/<id>/<secret>`. The secret is the authorisation: clients DELETE without a token (P023).
-pub(super) async fn session(signal: &Signal, request: &Request, secret: &str) -> Response<Bytes> {
-    let method = request.http.method();
-    // P055: the session's existence first. A tombstone is there for DELETE alone (P043: OBS closes DTLS before it).
-    match (signal.sessions.lookup(secret), method) {
-        (Lookup::Live, _) => {}
-        (Lookup::Ended, &Method::DELETE) => return plain(StatusCode::OK, Bytes::new()),
-        (Lookup::Ended, _) => return problem(StatusCode::NOT_FOUND, "this session has ended"),
-        (Lookup::Unknown, _) => return problem(StatusCode::NOT_FOUND, "there is no such session"),
-    }
-    match *method {
-        Method::DELETE => {
-            // P041: whatever If-Match says.
-            signal.sessions.delete(secret).await;
-            // P040, C008: 200.
-            plain(StatusCode::OK, Bytes::new())
-        }
-        Method::PATCH => patch::patch(signal, request, secret).await,
-        // P005: 2xx without content.
-        Method::GET | Method::HEAD => plain(StatusCode::NO_CONTENT, Bytes::new()),
-        Method::OPTIONS => with(allowed(SESSION_METHODS), ACCEPT_PATCH, SDPFRAG),
-        _ => method_not_allowed(SESSION_METHODS),
     }
 }
 
@@ -68,6 +38,7 @@ async fn post(
     let client = Client {
         remote_addr: request.remote_addr.clone(),
         user_agent: header(request, &USER_AGENT).to_owned(),
+        rid: None,
     };
     match signal.sessions.publish(&point, &offer, client).await {
         Ok(created) => Ok(created_answer(signal, "whip", id, created)),

@@ -8,15 +8,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, W
 use std::time::{Duration, Instant};
 
 use super::history::Limits;
+use super::layers::Layers;
 use super::{Expectation, Ingest, Stream, StreamKey};
 use crate::events::Events;
+use crate::rtp::Media;
 use crate::stats::Counters;
 
 /// A publisher is asked for a key frame this often at most: each costs it a multiple of its bitrate.
 const KEYFRAME_EVERY: Duration = Duration::from_millis(500);
 
-/// Asks a publisher for a key frame. Called from any thread; must not block.
-pub type KeyframeAsk = Arc<dyn Fn() + Send + Sync>;
+/// Asks a publisher for a key frame: of a simulcast layer, by its RID, else of what its ingest gets. Called from any
+/// thread; must not block.
+pub type KeyframeAsk = Arc<dyn Fn(Option<&str>) + Send + Sync>;
 
 /// The ingest points of one subsystem by id. Cloning shares it.
 #[derive(Clone, Default)]
@@ -71,6 +74,8 @@ pub struct IngestPoint {
     /// Fed by one shard at a time: the lock is uncontended.
     way_in: Mutex<WayIn>,
     keyframes: Mutex<Keyframes>,
+    kept: Limits,
+    pub(super) layers: Layers,
 }
 
 struct WayIn {
@@ -107,6 +112,8 @@ impl IngestPoint {
                 heard: None,
             }),
             keyframes: Mutex::default(),
+            kept,
+            layers: Layers::default(),
         });
         let weak: Weak<Self> = Arc::downgrade(&point);
         point.stream.on_keyframe_wanted(Box::new(move |now| {
@@ -114,6 +121,34 @@ impl IngestPoint {
                 .is_some_and(|point| point.request_keyframe(now))
         }));
         point
+    }
+
+    /// The point of one layer. Only its viewers know of it: what happens to its stream is no event of the host's, and its
+    /// packets are counted where they came in.
+    pub(super) fn open_layer(self: &Arc<Self>, key: StreamKey, rid: Arc<str>) -> Arc<Self> {
+        let (counters, events) = (Arc::default(), Events::default());
+        let layer = Self::new(
+            self.id(),
+            key,
+            self.expectation,
+            self.kept,
+            counters,
+            events,
+        );
+        // What is known of one layer holds for the others: a viewer is answered at once.
+        let info = self.stream.info();
+        layer.stream.set_track(Media::Video, info.video);
+        layer.stream.set_track(Media::Audio, info.audio);
+        let parent = Arc::downgrade(self);
+        layer.claim_keyframes(Arc::new(move |_| {
+            let ask = parent
+                .upgrade()
+                .and_then(|it| it.lock_keyframes().ask.clone());
+            if let Some(ask) = ask {
+                ask(Some(&rid));
+            }
+        }));
+        layer
     }
 
     /// The id the host gave.
@@ -158,9 +193,19 @@ impl IngestPoint {
         self.lock().heard
     }
 
-    /// Another publisher sends from now on: its SSRCs are taken at once, the line goes on.
-    pub fn new_publisher(&self) {
+    /// Another publisher sends from now on: its SSRCs are taken at once, the line goes on. `rids` are its simulcast layers.
+    pub fn new_publisher(&self, rids: Vec<String>) {
         self.lock().ingest.expect(self.expectation);
+        for layer in self.open_layers() {
+            layer.point.new_publisher(Vec::new());
+        }
+        self.set_layers(Some(rids));
+    }
+
+    /// Somebody beside the point itself holds its stream.
+    pub(super) fn is_held(&self) -> bool {
+        // The point's own, and its ingest's.
+        Arc::strong_count(&self.stream) > 2
     }
 
     /// Key frames are asked of `ask` from now on, whoever was asked before. The number is for
@@ -173,11 +218,12 @@ impl IngestPoint {
         keyframes.claims
     }
 
-    /// The publisher of that claim leaves; a later one stays.
+    /// The publisher of that claim leaves, and its layers with it; a later one stays.
     pub fn release_keyframes(&self, claim: u64) {
         let mut keyframes = self.lock_keyframes();
         if keyframes.claims == claim {
             keyframes.ask = None;
+            self.set_layers(None);
         }
     }
 
@@ -191,7 +237,7 @@ impl IngestPoint {
         if !keyframes.asked.is_some_and(recent) {
             keyframes.asked = Some(now);
             drop(keyframes);
-            ask();
+            ask(None);
         }
         true
     }
@@ -199,6 +245,7 @@ impl IngestPoint {
     /// No packet will come any more.
     pub fn end(&self) {
         self.stream.end();
+        self.end_layers();
     }
 
     fn lock(&self) -> MutexGuard<'_, WayIn> {
@@ -242,7 +289,7 @@ mod tests {
         let counted = count.clone();
         (
             count,
-            Arc::new(move || {
+            Arc::new(move |_| {
                 counted.fetch_add(1, Ordering::Relaxed);
             }),
         )

@@ -8,6 +8,7 @@ mod health;
 pub mod history;
 pub mod ingest;
 pub mod ingests;
+pub mod layers;
 mod line;
 mod meter;
 mod params;

@@ -298,9 +298,10 @@ impl Inputs {
     /// The publisher is told to leave; nothing is published there any more.
     fn part(&self, point: &IngestPoint, reason: &'static str, timeout: Duration) {
         point.end();
-        self.around
-            .sessions
-            .close_stream(point.stream().key(), reason, timeout);
+        let layers = point.open_layers().into_iter();
+        let points = layers.map(|layer| layer.point.stream().key());
+        let keys: Vec<StreamKey> = points.chain([point.stream().key()]).collect();
+        self.around.sessions.close_streams(&keys, reason, timeout);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Input>> {

@@ -8,6 +8,8 @@ use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::forward::Forward;
+use super::netns::Namespace;
 use super::site::Site;
 use super::{PATIENCE, Scratch, eventually};
 
@@ -65,24 +67,29 @@ pub(crate) struct Browser {
     driver: Child,
     client: Option<Client>,
     process: Option<u64>,
+    _forward: Option<Forward>,
     _profile: Scratch,
 }
 
 impl Browser {
     pub(crate) fn start() -> Self {
+        let (driver, port) = start_driver();
+        Self::behind(driver, port, None)
+    }
+
+    /// One whose network is a namespace of its own.
+    pub(crate) fn start_in(namespace: &Namespace) -> Self {
+        let (driver, port) = namespace.enter(start_driver);
+        let forward = Forward::into(namespace, port);
+        Self::behind(driver, forward.port(), Some(forward))
+    }
+
+    fn behind(driver: Child, port: u16, forward: Option<Forward>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         let profile = Scratch::new("chromium");
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed (Debian: chromium-driver)");
-        let port = driver_port(&mut driver);
         let mut args: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
         args.push(format!("--user-data-dir={}", profile.path().display()));
         let mut capabilities = serde_json::Map::new();
@@ -103,6 +110,7 @@ impl Browser {
             driver,
             client: Some(client),
             process,
+            _forward: forward,
             _profile: profile,
         }
     }
@@ -251,6 +259,18 @@ impl Drop for Browser {
                 .status();
         }
     }
+}
+
+fn start_driver() -> (Child, u16) {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is installed (Debian: chromium-driver)");
+    let port = driver_port(&mut driver);
+    (driver, port)
 }
 
 /// chromedriver says on its stdout which port it took.

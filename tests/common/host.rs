@@ -1,9 +1,10 @@
 //! A media host in Rust: the subsystem with its listener, as tests need it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use corertc::config::{MissingMedia, ProcessSettings, Settings, VideoCodec};
+use corertc::config::{ProcessSettings, Settings, VideoCodec};
 use corertc::leg::Leg;
 use corertc::rtp::codec::Codec;
 use corertc::subsystem::{Hooks, Subsystem};
@@ -13,6 +14,7 @@ use serde_json::Value;
 pub(crate) struct Host {
     pub(crate) subsystem: Subsystem,
     pub(crate) port: u16,
+    ip: IpAddr,
     torn_down: Arc<Mutex<Vec<String>>>,
     whip_torn_down: Arc<Mutex<Vec<String>>>,
 }
@@ -40,6 +42,7 @@ impl Host {
         Self {
             subsystem,
             port,
+            ip: Ipv4Addr::LOCALHOST.into(),
             torn_down,
             whip_torn_down,
         }
@@ -51,7 +54,14 @@ impl Host {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://{}:{}{path}", self.ip, self.port)
+    }
+
+    /// Listens on an IPv4 address instead.
+    pub(crate) fn move_to(&mut self, ip: IpAddr) {
+        self.subsystem.http_unlisten().unwrap();
+        self.port = self.subsystem.http_listen(&format!("{ip}:0")).unwrap();
+        self.ip = ip;
     }
 
     /// Viewers now.
@@ -127,42 +137,8 @@ pub(crate) fn copied(source_codec: Codec) -> ProcessSettings {
 /// The defaults of the C ABI's options, but for two workers and a POST that waits for the first packets.
 fn defaults() -> Settings {
     Settings {
-        enable: true,
-        announce: Vec::new(),
-        udp_listen: vec!["0.0.0.0:0".parse().unwrap()],
-        path_prefix: String::new(),
-        cors_origins: vec!["*".to_owned()],
-        play_token: None,
-        publish_token: None,
-        tls: None,
-        ice_servers: Vec::new(),
-        turn_secret: None,
-        turn_ttl: Duration::from_secs(86_400),
-        leg_ports: None,
         workers: 2,
-        max_sessions: 0,
-        max_viewers_per_stream: 0,
-        http_timeout: Duration::from_secs(10),
-        http_body_max: 131_072,
-        auth_timeout: Duration::from_secs(4),
-        setup_timeout: Duration::from_secs(10),
-        idle_timeout: Duration::from_secs(30),
-        gso: true,
-        gop_cache_bytes: 16 << 20,
-        gop_cache: Duration::from_secs(12),
-        etag_strict: false,
-        pages: true,
-        whip_takeover: false,
-        whip_direct: false,
         wait_for_stream: Duration::from_secs(10),
-        stop_linger: Duration::ZERO,
-        input_transport: corertc::config::InputTransport::Rtsp,
-        public_url: None,
-        https_only: false,
-        raw_token: false,
-        private_network: false,
-        missing_media: MissingMedia::Rejected,
-        address_rate_max: 0,
-        max_half_open: 256,
+        ..Settings::default()
     }
 }

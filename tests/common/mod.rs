@@ -3,7 +3,10 @@
 
 pub(crate) mod browser;
 pub(crate) mod ffmpeg;
+pub(crate) mod forward;
 pub(crate) mod host;
+pub(crate) mod jitter;
+pub(crate) mod netns;
 pub(crate) mod products;
 pub(crate) mod publish;
 pub(crate) mod relay;

@@ -4,14 +4,47 @@
 window.whip = (() => {
   const publishers = new Map();
 
-  // Publishes the fake camera and microphone; the HTTP status and what else the test wants to know of the answer.
-  // `options`: codec (MIME type), kinds, rids (simulcast), width, height.
-  async function publish(name, url, options) {
-    const kinds = options.kinds ?? ['video', 'audio'];
-    const media = await navigator.mediaDevices.getUserMedia({
+  // A picture that flashes and a tone that beeps for a tenth of each second of one clock, so that their skew can be read.
+  function flashing(width, height) {
+    const canvas = Object.assign(document.createElement('canvas'), { width, height });
+    const context = canvas.getContext('2d');
+    const audio = new AudioContext({ latencyHint: 0, sampleRate: 48000 });
+    const gain = audio.createGain();
+    gain.gain.value = 0;
+    const oscillator = audio.createOscillator();
+    oscillator.frequency.value = 1000;
+    const out = audio.createMediaStreamDestination();
+    oscillator.connect(gain).connect(out);
+    oscillator.start();
+    for (let second = 1; second < 300; second++) {
+      gain.gain.setValueAtTime(0.5, second);
+      gain.gain.setValueAtTime(0, second + 0.1);
+    }
+    const draw = () => {
+      const at = audio.currentTime;
+      context.fillStyle = at % 1 < 0.1 && at >= 1 ? 'white' : 'black';
+      context.fillRect(0, 0, width, height);
+      // No two frames are the same.
+      context.fillStyle = 'gray';
+      context.fillRect((at * 50) % (width / 4), 0, 8, 8);
+    };
+    setInterval(draw, 1000 / 60);
+    draw();
+    return new MediaStream([...canvas.captureStream(30).getTracks(), ...out.stream.getTracks()]);
+  }
+
+  function camera(options, kinds) {
+    return navigator.mediaDevices.getUserMedia({
       video: kinds.includes('video') && { width: options.width ?? 640, height: options.height ?? 360 },
       audio: kinds.includes('audio'),
     });
+  }
+
+  // Publishes the fake camera and microphone; the HTTP status and what else the test wants to know of the answer.
+  // `options`: codec (MIME type), kinds, rids (simulcast), width, height, flashing (instead of the camera).
+  async function publish(name, url, options) {
+    const kinds = options.kinds ?? ['video', 'audio'];
+    const media = options.flashing ? flashing(640, 360) : await camera(options, kinds);
     const pc = new RTCPeerConnection();
     const publisher = { pc, media, session: null };
     publishers.set(name, publisher);

@@ -1,8 +1,10 @@
-//! A bad network between viewers and the server: a UDP relay that loses media on the way down, or is narrow.
+//! A bad network between clients and the server: a UDP relay that loses media on the way down, is narrow, or holds up
+//! what goes up.
 //!
-//! The server listens on 127.0.0.1 and announces 127.0.0.2; the relay listens there, on the same port.
+//! The server listens on 127.0.0.1 and announces another address, 127.0.0.2 unless the test says otherwise; the relay
+//! listens there, on the same port.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use corertc::config::Settings;
 
 use super::host::Host;
+use super::jitter::Jitter;
 
 /// How often a thread looks whether it shall end.
 const LOOK: Duration = Duration::from_millis(50);
@@ -35,19 +38,33 @@ struct State {
     ways: AtomicUsize,
     /// The first of these have a narrow link, of so many bit/s.
     narrow: (AtomicUsize, AtomicU64),
+    /// What goes up waits up to so many milliseconds.
+    jitter_ms: AtomicU64,
 }
+
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 impl Relay {
     /// What a host's settings need for a relay in front of it.
     pub(crate) fn announce(settings: &mut Settings) {
+        Self::announce_at(ADDRESS, settings);
+    }
+
+    /// The same for a relay at this address.
+    pub(crate) fn announce_at(address: IpAddr, settings: &mut Settings) {
         settings.udp_listen = vec!["127.0.0.1:0".parse().unwrap()];
-        settings.announce = vec!["127.0.0.2".parse().unwrap()];
+        settings.announce = vec![address];
     }
 
     /// In front of a host with such settings.
     pub(crate) fn before(host: &Host) -> Self {
+        Self::at(ADDRESS, host)
+    }
+
+    /// The same at this address.
+    pub(crate) fn at(address: IpAddr, host: &Host) -> Self {
         let server: SocketAddr = host.stats()["udp"][0].as_str().unwrap().parse().unwrap();
-        let listener = UdpSocket::bind(("127.0.0.2", server.port())).unwrap();
+        let listener = UdpSocket::bind((address, server.port())).unwrap();
         let state = Arc::new(State::default());
         let thread = {
             let state = Arc::clone(&state);
@@ -78,6 +95,12 @@ impl Relay {
         self.state.narrow.0.store(ways, Ordering::Relaxed);
     }
 
+    /// From now on each packet to the server waits up to so long, and may be overtaken.
+    pub(crate) fn jitter(&self, most: Duration) {
+        let ms = most.as_millis() as u64;
+        self.state.jitter_ms.store(ms, Ordering::Relaxed);
+    }
+
     /// Packets lost so far.
     pub(crate) fn lost(&self) -> u64 {
         self.state.lost.load(Ordering::Relaxed)
@@ -96,6 +119,7 @@ impl Drop for Relay {
 fn relay(listener: &Arc<UdpSocket>, server: SocketAddr, state: &Arc<State>) {
     let mut ways: Vec<(SocketAddr, Arc<UdpSocket>, JoinHandle<()>)> = Vec::new();
     let mut bytes = [0; 2048];
+    let mut jitter = Jitter::new();
     listener.set_read_timeout(Some(LOOK)).unwrap();
     while !state.ending.load(Ordering::Relaxed) {
         let Ok((len, viewer)) = listener.recv_from(&mut bytes) else {
@@ -113,7 +137,10 @@ fn relay(listener: &Arc<UdpSocket>, server: SocketAddr, state: &Arc<State>) {
             ways.push((viewer, upstream, thread));
         }
         if let Some((_, upstream, _)) = ways.iter().find(|(known, _, _)| *known == viewer) {
-            let _ = upstream.send(&bytes[..len]);
+            match state.jitter_ms.load(Ordering::Relaxed) {
+                0 => drop(upstream.send(&bytes[..len])),
+                ms => jitter.send(upstream, &bytes[..len], Duration::from_millis(ms)),
+            }
         }
     }
     for (_, _, thread) in ways {

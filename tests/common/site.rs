@@ -1,10 +1,11 @@
 //! A web page of another origin than the subsystem's: a tiny HTTP server that knows one page and its scripts.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+
+use super::netns::Namespace;
 
 const PAGE: &str = "<!doctype html><meta charset=utf-8><title>viewer</title><body><script src=viewer.js></script><script src=publisher.js></script>";
 const VIEWER: &str = include_str!("viewer.js");
@@ -13,32 +14,31 @@ const PUBLISHER: &str = include_str!("publisher.js");
 /// The running server. Dropping it ends it.
 pub(crate) struct Site {
     port: u16,
-    ending: Arc<AtomicBool>,
+    listener: Arc<TcpListener>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Site {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
         let port = listener.local_addr().unwrap().port();
-        let ending = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&ending);
+        let accepting = Arc::clone(&listener);
         let thread = std::thread::spawn(move || {
-            for connection in listener.incoming() {
-                if seen.load(Ordering::Relaxed) {
-                    return;
-                }
-                if let Ok(connection) = connection {
-                    // A browser opens spare connections that say nothing: each has a thread of its own.
-                    std::thread::spawn(move || answer(connection));
-                }
+            // A browser opens spare connections that say nothing: each has a thread of its own.
+            while let Ok((connection, _)) = accepting.accept() {
+                std::thread::spawn(move || answer(connection));
             }
         });
         Self {
             port,
-            ending,
+            listener,
             thread: Some(thread),
         }
+    }
+
+    /// On the loopback of another namespace, which makes it a secure context for browsers there.
+    pub(crate) fn start_in(namespace: &Namespace) -> Self {
+        namespace.enter(Self::start)
     }
 
     /// `http://127.0.0.1:PORT`
@@ -49,8 +49,8 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        self.ending.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        // Linux wakes the thread that accepts.
+        let _ = socket2::SockRef::from(&*self.listener).shutdown(Shutdown::Both);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

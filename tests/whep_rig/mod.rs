@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use corertc::config::{MissingMedia, ProcessSettings, Settings, VideoCodec};
+use corertc::config::{ProcessSettings, Settings, VideoCodec};
 use corertc::rtp::codec::Codec;
 use corertc::signal::auth::AuthHook;
 use corertc::subsystem::{Hooks, Subsystem};
@@ -21,43 +21,10 @@ pub(crate) const OFFER: &str = include_str!("../../src/sdp/testdata/chromium.sdp
 /// The documented defaults, with loopback announced.
 pub(crate) fn settings() -> Settings {
     Settings {
-        enable: true,
         announce: vec!["127.0.0.1".parse().expect("an address")],
         udp_listen: vec!["127.0.0.1:0".parse().expect("an address")],
-        path_prefix: String::new(),
-        cors_origins: vec!["*".to_owned()],
-        play_token: None,
-        publish_token: None,
-        tls: None,
-        ice_servers: Vec::new(),
-        turn_secret: None,
-        turn_ttl: Duration::from_secs(86_400),
-        leg_ports: None,
         workers: 1,
-        max_sessions: 0,
-        max_viewers_per_stream: 0,
-        http_timeout: Duration::from_secs(10),
-        http_body_max: 131_072,
-        auth_timeout: Duration::from_secs(4),
-        setup_timeout: Duration::from_secs(10),
-        idle_timeout: Duration::from_secs(30),
-        gso: true,
-        gop_cache_bytes: 16 << 20,
-        gop_cache: Duration::from_secs(12),
-        etag_strict: false,
-        pages: true,
-        whip_takeover: false,
-        whip_direct: false,
-        wait_for_stream: Duration::ZERO,
-        stop_linger: Duration::ZERO,
-        input_transport: corertc::config::InputTransport::Rtsp,
-        public_url: None,
-        https_only: false,
-        raw_token: false,
-        private_network: false,
-        missing_media: MissingMedia::Rejected,
-        address_rate_max: 0,
-        max_half_open: 256,
+        ..Settings::default()
     }
 }
 

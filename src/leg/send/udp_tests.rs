@@ -45,7 +45,7 @@ fn rig() -> Rig {
     );
     let asked = Arc::new(AtomicU64::new(0));
     let count = asked.clone();
-    point.claim_keyframes(Arc::new(move || {
+    point.claim_keyframes(Arc::new(move |_| {
         count.fetch_add(1, Ordering::Relaxed);
     }));
     let four = Arc::new(AllPorts::new(None).reserve_four().unwrap());

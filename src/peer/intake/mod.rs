@@ -63,17 +63,19 @@ pub(super) struct Intake {
 }
 
 impl Intake {
+    /// Forwards the simulcast layer `rid` of the video, where there is one of that name; else the best.
     pub(super) fn new(
         setup: [Option<IntakeSetup>; 2],
         extensions: ExtensionIds,
+        rid: Option<&str>,
         counters: Arc<Counters>,
         now: Instant,
     ) -> Self {
         let [video, audio] = setup;
         Self {
             tracks: [
-                video.map(|setup| Track::new(Media::Video, setup)),
-                audio.map(|setup| Track::new(Media::Audio, setup)),
+                video.map(|setup| Track::new(Media::Video, setup, rid)),
+                audio.map(|setup| Track::new(Media::Audio, setup, None)),
             ],
             sources: Sources::default(),
             extensions,
@@ -321,6 +323,17 @@ impl Intake {
             .filter(|source| !source.repair && !source.said_bye)
             .map(|source| source.reception.report(now))
             .collect()
+    }
+
+    /// The simulcast layers: name, bit/s now (0 where it is not sent), whether it is forwarded.
+    pub(super) fn layers(&self) -> impl Iterator<Item = (&str, u64, bool)> {
+        let track = self.tracks[Media::Video as usize].iter();
+        track.flat_map(|track| {
+            let rates = track.layers.rates_bps().enumerate();
+            rates.zip(&track.setup.rids).map(|((index, bps), rid)| {
+                (rid.as_str(), bps, track.layers.current() == Some(index))
+            })
+        })
     }
 
     /// SSRC of any media source.

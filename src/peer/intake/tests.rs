@@ -38,6 +38,10 @@ fn setup(media: Media, rids: &[&str]) -> IntakeSetup {
 
 impl Rig {
     fn new(rids: &[&str]) -> Self {
+        Self::wishing(rids, None)
+    }
+
+    fn wishing(rids: &[&str], wish: Option<&str>) -> Self {
         let counters = Arc::new(Counters::default());
         let now = Instant::now();
         let extensions = ExtensionIds {
@@ -50,7 +54,7 @@ impl Rig {
             Some(setup(Media::Audio, &[])),
         ];
         Self {
-            intake: Intake::new(media, extensions, counters.clone(), now),
+            intake: Intake::new(media, extensions, wish, counters.clone(), now),
             out: Published::default(),
             now,
             counters,
@@ -214,6 +218,53 @@ fn the_layer_with_the_most_bits_is_taken_at_its_key_frame() {
     );
     assert_eq!(rig.layer("l", 63, 1, &DELTA), []);
     assert_eq!(rig.layer("x", 63, 9, &KEY), [], "no such layer");
+}
+
+#[test]
+fn the_layer_wished_for_falls_to_the_next_one_and_comes_back_on_key_frames() {
+    let mut rig = Rig::wishing(&["l", "h"], Some("h"));
+    assert_eq!(rig.layer("l", 1, 1, &KEY), [], "not wished for");
+    assert_eq!(rig.layer("h", 1, 2, &DELTA), []);
+    assert_eq!(
+        rig.pass(50).1,
+        [2],
+        "asked at once, and of this layer alone"
+    );
+    let got = |ssrc, seq, payload: &[u8]| Got::Rtp(100, seq, ssrc, payload.to_vec());
+    assert_eq!(rig.layer("h", 2, 2, &KEY), [got(2, 2, &KEY)]);
+    // The top layer is dropped.
+    let mut asked = Vec::new();
+    for n in 0..80_u16 {
+        assert_eq!(rig.layer("l", 2 + n, 1, &DELTA), []);
+        asked.extend(rig.pass(33).1);
+    }
+    assert!(asked.contains(&1) && !asked.contains(&2), "{asked:?}");
+    assert!(asked.len() <= 2, "{asked:?}");
+    let switched = [Got::Rtcp(203), got(1, 82, &KEY)];
+    assert_eq!(rig.layer("l", 82, 1, &KEY), switched);
+    // And is there again.
+    let mut asked = Vec::new();
+    for n in 0..40_u16 {
+        assert_eq!(rig.layer("h", 3 + n, 2, &DELTA), []);
+        assert_eq!(rig.layer("l", 83 + n, 1, &DELTA), [got(1, 83 + n, &DELTA)]);
+        asked.extend(rig.pass(33).1);
+    }
+    assert!(
+        !asked.is_empty() && asked.iter().all(|ssrc| *ssrc == 2),
+        "{asked:?}"
+    );
+    assert_eq!(
+        rig.layer("h", 43, 2, &KEY),
+        [Got::Rtcp(203), got(2, 43, &KEY)]
+    );
+    let layers: Vec<_> = rig.intake.layers().map(|it| (it.0, it.2)).collect();
+    assert_eq!(layers, [("l", false), ("h", true)]);
+}
+
+#[test]
+fn a_wish_for_a_layer_that_is_not_there_is_the_best_one() {
+    let mut rig = Rig::wishing(&["l", "h"], Some("x"));
+    assert_eq!(rig.layer("l", 1, 1, &KEY), [rtp(1, &KEY)]);
 }
 
 #[test]

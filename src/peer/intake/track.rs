@@ -10,6 +10,8 @@ use crate::rtp::codec::{Codec, inspect};
 const FIRST_WAIT: Duration = Duration::from_millis(300);
 /// Between two requests: each makes the picture large.
 const ASK_EVERY: Duration = Duration::from_millis(500);
+/// … and where one layer is watched, after this: others are sent in good order.
+const FIRST_WAIT_LAYER: Duration = Duration::from_millis(40);
 /// A request that brought nothing is repeated.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -45,9 +47,11 @@ pub(super) struct Track {
 }
 
 impl Track {
-    pub(super) fn new(media: Media, setup: IntakeSetup) -> Self {
+    /// `rid` is the layer to forward, where there are several and it is among them; else the best is.
+    pub(super) fn new(media: Media, setup: IntakeSetup, rid: Option<&str>) -> Self {
+        let wish = rid.and_then(|rid| setup.rids.iter().position(|it| it == rid));
         Self {
-            layers: Layers::new(setup.rids.len()),
+            layers: Layers::new(setup.rids.len(), wish),
             setup,
             media,
             begun: false,
@@ -61,7 +65,12 @@ impl Track {
     pub(super) fn began(&mut self, now: Instant) {
         if self.media == Media::Video && !std::mem::replace(&mut self.begun, true) {
             self.needs_keyframe = true;
-            self.ask_at = Some(now + FIRST_WAIT);
+            let wait = if self.layers.has_wish() {
+                FIRST_WAIT_LAYER
+            } else {
+                FIRST_WAIT
+            };
+            self.ask_at = Some(now + wait);
         }
     }
 
@@ -129,7 +138,7 @@ mod tests {
             nack: true,
             pli: true,
         };
-        Track::new(media, setup)
+        Track::new(media, setup, None)
     }
 
     const KEY: [u8; 11] = [0x10, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 64, 0, 64, 0];

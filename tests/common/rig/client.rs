@@ -28,6 +28,8 @@ pub(crate) struct Client {
     server: (String, String),
     next_check: Instant,
     checks: u64,
+    /// Its checks nominate the pair, as browsers' do.
+    pub(crate) nominates: bool,
     pub(crate) out: Vec<Vec<u8>>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) packets: Vec<Packet>,
@@ -71,6 +73,7 @@ impl Client {
             server: (ufrag.to_owned(), pwd.to_owned()),
             next_check: now,
             checks: 0,
+            nominates: true,
             out: Vec::new(),
             answers: Vec::new(),
             packets: Vec::new(),
@@ -142,6 +145,7 @@ impl Client {
             ufrags: (&self.server.0, "client"),
             pwd: &self.server.1,
             controlled,
+            nominates: self.nominates,
             more,
         }
     }

@@ -234,6 +234,7 @@ impl Rig {
         self.flush();
         while self.step(deadline) {}
         self.now = deadline;
+        self.viewer.follow(self.now);
     }
 
     /// What happens next; false where that is after `deadline`.

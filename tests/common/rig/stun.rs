@@ -17,6 +17,8 @@ pub(crate) struct Check<'a> {
     pub(crate) pwd: &'a str,
     /// We claim to be the controlled side.
     pub(crate) controlled: bool,
+    /// USE-CANDIDATE.
+    pub(crate) nominates: bool,
     /// Further attributes, signed.
     pub(crate) more: &'a [(u16, &'a [u8])],
 }
@@ -35,6 +37,9 @@ impl Check<'_> {
             CONTROLLING
         };
         attribute(&mut message, role, &[0x5a; 8]);
+        if self.nominates {
+            attribute(&mut message, 0x0025, &[]);
+        }
         for (kind, value) in self.more {
             attribute(&mut message, *kind, value);
         }
