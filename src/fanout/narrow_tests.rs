@@ -20,6 +20,7 @@ const WINDOWS: u32 = 30;
 /// What was seen of a scene once it had settled.
 #[derive(Debug)]
 struct Seen {
+    #[expect(dead_code, reason = "for messages")]
     scene: Scene,
     turned: Vec<Duration>,
     frames: Vec<usize>,
