@@ -27,7 +27,10 @@ LIBDIR_ABS  = $(if $(filter /%,$(LIBDIR)),$(LIBDIR),$(PREFIX)/$(LIBDIR))
 BUILD_NEEDS = gcc=gcc g++=g++ make=make cmake=cmake binutils=objcopy pkg-config=pkg-config libclang-dev=
 DEMO_NEEDS  = $(BUILD_NEEDS) ffmpeg=ffmpeg
 TEST_NEEDS  = $(DEMO_NEEDS) python3-venv= chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl \
-              golang-go=go python3-cffi= dpkg-dev=dpkg-deb iproute2=ip nftables=nft conntrack=conntrack
+              golang-go=go python3-cffi= dpkg-dev=dpkg-deb iproute2=ip nftables=nft conntrack=conntrack \
+              python3-gi= gir1.2-gst-plugins-base-1.0= gir1.2-gst-plugins-bad-1.0= gstreamer1.0-plugins-base= \
+              gstreamer1.0-plugins-good= gstreamer1.0-plugins-bad= gstreamer1.0-plugins-ugly= gstreamer1.0-libav= \
+              gstreamer1.0-nice=
 
 .DELETE_ON_ERROR:
 .PHONY: all build install uninstall demo test check-all bench fuzz header fmt-check lint clean cargo-build needs-build needs-test

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use corertc::rtp::Media;
 use corertc::rtp::codec::Codec;
 
+use common::browser::Browser;
 use common::host::Host;
 use common::kept::Kept;
 use common::publish::ingest;
+use common::site::Site;
 use common::{PATIENCE, Scratch, eventually, one_at_a_time};
 
 /// A publishing FFmpeg; killed where it is dropped.
@@ -121,7 +123,28 @@ fn ffmpeg_publishes_with_a_certificate_of_its_own() {
         .status()
         .unwrap();
     assert!(made.success());
-    publishes(&["-cert_file", &cert, "-key_file", &key]);
+    let own = ["-cert_file", &cert, "-key_file", &key];
+    publishes(&own);
+    publishes(&[&own[..], &["-whip_flags", "dtls_active"]].concat());
+}
+
+/// C010, C030: neither OBS nor FFmpeg answers a request for a key frame, and the next one is ten seconds away.
+#[test]
+fn a_viewer_of_a_publisher_that_ignores_requests_begins_with_what_is_kept() {
+    let _turn = one_at_a_time();
+    let host = Host::with(|settings| settings.whip_direct = true);
+    let point = ingest(&host, "cam", Some(Codec::H264));
+    let kept = Arc::new(Kept::default());
+    point.stream().attach(kept.clone());
+    let site = Site::start();
+    let browser = Browser::on(&site);
+    let _publisher = Publisher::start(&host.url("/whip/cam"), &["-g", "300"]);
+    kept.grows(60);
+    browser.watch("viewer", &host.url("/whep/cam"));
+    browser.sees_motion("viewer");
+    let frames = kept.of(Media::Video);
+    let keyframes = frames.iter().filter(|frame| frame.4).count();
+    assert_eq!(keyframes, 1, "of {} frames", frames.len());
 }
 
 /// A publisher that was killed says nothing: 3 s later whoever comes gets the ingest, and the line goes on.

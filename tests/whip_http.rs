@@ -73,7 +73,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// P001, P003, P009, P010, P016, P031, P050, P093, P106.
+/// P001, P003, P009, P010, P016, P031, P050, P093, P106; C002, C004: one Location, without the query (C060: Larix has one).
 #[test]
 fn a_post_makes_a_session_with_all_its_headers() {
     let mut settings = settings();
@@ -85,8 +85,10 @@ fn a_post_makes_a_session_with_all_its_headers() {
     }];
     let subsystem = subsystem(settings);
     ingest(&subsystem, "a/b:c");
-    let response = publish(&subsystem, "/rtc/whip/a%2Fb%3Ac");
+    let response = publish(&subsystem, "/rtc/whip/a%2Fb%3Ac?app=live&stream=cam");
     assert!(location(&response).starts_with("/rtc/whip/a%2Fb%3Ac/"));
+    assert!(!location(&response).contains('?'));
+    assert_eq!(response.headers().get_all("location").iter().count(), 1);
     assert_eq!(header(&response, "content-type"), "application/sdp");
     assert_eq!(header(&response, "cache-control"), "no-store");
     assert_eq!(header(&response, "accept-patch"), FRAGMENT);
