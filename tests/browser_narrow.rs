@@ -3,32 +3,25 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use corertc::config::ProcessSettings;
 use corertc::rtp::codec::Codec;
 
-use common::browser::{Browser, Report};
+use common::browser::Browser;
 use common::ffmpeg::{Ffmpeg, PICTURE_AND_TONE};
 use common::host::{Host, picture_and_tone};
 use common::relay::Relay;
 use common::site::Site;
+use common::windows::{look, waited};
 use common::{PATIENCE, eventually, one_at_a_time};
 
 const LINK_BPS: u64 = 600_000;
-/// What two seconds of reports, and the first answer to them, take.
-const SETTLED: Duration = Duration::from_secs(8);
-const WATCHED: Duration = Duration::from_secs(30);
-/// In each of these there must be frames.
-const WINDOW: Duration = Duration::from_secs(3);
-
-fn waited(time: Duration) {
-    let began = Instant::now();
-    eventually("time passes", PATIENCE, || match began.elapsed() {
-        elapsed if elapsed >= time => Ok(()),
-        elapsed => Err(format!("{elapsed:?}")),
-    });
-}
+/// What two or three reports, and the first answers to them, take.
+const SETTLED: Duration = Duration::from_secs(6);
+const WINDOWS: usize = 8;
+/// Of a window's 75. A browser that shows its wide neighbour's picture less often had no time: that says nothing of links.
+const SHOWN_AT_LEISURE: u64 = 60;
 
 fn keeps_coming(codec: Codec) {
     let _turn = one_at_a_time();
@@ -59,47 +52,40 @@ fn keeps_coming(codec: Codec) {
     });
     waited(SETTLED);
 
-    let (first, wide_first) = (browser.report("narrow"), browser.report("wide"));
-    let began = Instant::now();
-    let mut windows: Vec<Report> = vec![first.clone()];
-    while began.elapsed() < WATCHED {
-        waited(WINDOW);
-        windows.push(browser.report("narrow"));
-    }
-    let frames: Vec<u64> = windows
-        .windows(2)
-        .map(|pair| pair[1].frames_decoded - pair[0].frames_decoded)
-        .collect();
-    let (last, wide_last) = (windows.last().unwrap(), browser.report("wide"));
+    let [narrow, wide] = look(&browser, ["narrow", "wide"], WINDOWS);
     let thinned = host.counter("frames_thinned");
-    let lost = last.video_lost - first.video_lost;
-    let seen = format!("{frames:?}, thinned {thinned}, lost {lost}: {last:?}");
-    assert!(frames.iter().all(|frames| *frames >= 10), "{seen}");
-    assert!(frames.iter().sum::<u64>() > 300, "{seen}");
+    let seen = format!("thinned {thinned}: {narrow:?}, {wide:?}");
+    let judged: Vec<u64> = narrow
+        .frames
+        .iter()
+        .zip(&wide.frames)
+        .filter(|(_, wide)| **wide >= SHOWN_AT_LEISURE)
+        .map(|(narrow, _)| *narrow)
+        .collect();
+    assert!(judged.len() >= WINDOWS / 2, "{seen}");
+    assert!(judged.iter().all(|frames| *frames >= 10), "{seen}");
+    let mean = judged.iter().sum::<u64>() / judged.len() as u64;
+    assert!(mean >= 30, "{seen}");
     assert!(thinned > 0, "{seen}");
-    let audio = last.audio_packets - first.audio_packets;
-    let audio_lost = last.audio_lost - first.audio_lost;
-    assert!(
-        audio_lost * 100 <= audio as i64 * 3,
-        "{audio_lost} of {audio}: {seen}"
-    );
-    assert!(wide_last.frames_decoded > wide_first.frames_decoded + 600);
-    let losses = |seen: &Report| (seen.video_lost, seen.audio_lost);
-    assert_eq!(
-        losses(&wide_last),
-        losses(&wide_first),
-        "the other loses nothing"
-    );
+    assert!(narrow.audio_lost_percent() <= 3.0, "{seen}");
+    // The other never notices: nothing is left out for it.
+    let stats = host.stats();
+    let sessions = stats["sessions"].as_array().unwrap();
+    let dropped = sessions
+        .iter()
+        .map(|one| one["frames_dropped"].as_u64().unwrap());
+    let mut dropped: Vec<u64> = dropped.collect();
+    dropped.sort_unstable();
+    assert!(dropped[0] == 0 && dropped[1] > 0, "{dropped:?} {seen}");
 }
 
 #[test]
-#[ignore = "40 s, and not yet the same in every run: make check-all"]
 fn h264_keeps_coming_over_a_narrow_link() {
     keeps_coming(Codec::H264);
 }
 
 #[test]
-#[ignore = "40 s, and not yet the same in every run: make check-all"]
+#[ignore = "40 s, the same with another codec: make check-all"]
 fn vp8_keeps_coming_over_a_narrow_link() {
     keeps_coming(Codec::Vp8);
 }

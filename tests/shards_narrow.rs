@@ -76,13 +76,18 @@ fn a_narrow_link_gets_whole_frames_without_gaps_and_its_neighbour_everything() {
     let packets = &site.peers[0].client.packets;
     assert!(packets.len() > fed / 3, "{} of {fed}", packets.len());
     assert!(packets.len() < fed, "all {fed}");
-    let (mut at, mut skips) = (0_usize, 0);
+    let (mut at, mut skips, mut again) = (0_usize, 0, 0);
     for (number, packet) in packets.iter().enumerate() {
         let seq = packets[0].header.seq.wrapping_add(number as u16);
         assert_eq!(packet.header.seq, seq, "no gap");
         // The payload ends with the low byte of its number among all.
         let low = *packet.payload.last().unwrap();
-        let next = at + usize::from(low.wrapping_sub(at as u8));
+        let mut next = at + usize::from(low.wrapping_sub(at as u8));
+        if site.fed.get(next) != Some(&packet.payload) {
+            // What it got of this group was full of holes: once more from its key frame.
+            next = next.checked_sub(256).unwrap();
+            again += 1;
+        }
         assert!(packet.payload == site.fed[next], "packet {number}");
         assert_eq!(next % PACKETS, number % PACKETS, "whole frames");
         if next != at {
@@ -91,6 +96,6 @@ fn a_narrow_link_gets_whole_frames_without_gaps_and_its_neighbour_everything() {
         }
         at = next + 1;
     }
-    assert!(skips >= 2, "{skips}");
+    assert!(skips >= 2 && again <= 1, "{skips} {again}");
     assert!(site.counters.frames_thinned.value() > 0);
 }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use slab::Slab;
 
@@ -15,132 +15,24 @@ use super::joining::pace_bps;
 use super::outlet::{Kind, Outlet};
 use super::send::find_runs;
 use super::shard::{Entry, Shard};
-use super::thinning::LAG_MAX;
+use super::start::Step;
 use crate::net::{Path, Socket};
 use crate::rtp::Media;
 use crate::stats::Counters;
 use crate::stream::FrameBatch;
-use crate::stream::history::Next;
 
 /// Chunks sent before live frames get their turn.
 const CHUNKS_PER_TURN: usize = 4;
-/// After an answer to a wish for a key frame the next one waits this long, then twice as long each time.
-const ANSWER_AGAIN: Duration = Duration::from_secs(2);
-const ANSWER_AGAIN_MAX: Duration = Duration::from_secs(32);
-/// A viewer that wanted no key frame for so long is like new.
-const ANSWER_FORGOTTEN: Duration = Duration::from_secs(60);
-
-/// Where a viewer's video stands.
-#[derive(Default)]
-pub(super) struct Start {
-    catch_up: Option<CatchUp>,
-    /// First packet of the stream that its live rounds may send: all before was sent by catching up.
-    live_from: u64,
-    /// Nothing of a narrow link's video leaves before the next key frame.
-    paused: bool,
-    /// The timestamp of the last key frame that came while the link was narrow: its parts are one.
-    key_frame: Option<u32>,
-    /// A wish for a key frame was answered, and how long that holds.
-    answered: Option<(Instant, Duration)>,
-    /// The socket was full.
-    pub(super) blocked: bool,
-}
-
-struct CatchUp {
-    /// The stream's packet that comes next.
-    next: u64,
-    /// The packet before was the last of its frame: another frame may follow.
-    between_frames: bool,
-    /// A key frame has come that it goes on with, once it is between frames.
-    jump: Option<u64>,
-}
-
-/// Whether a live frame is a viewer's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// It gets, or got, this frame by catching up.
-    No,
-    /// It goes on with this frame.
-    Live,
-    /// It leaves out what it has not caught up with and begins anew with this frame.
-    Anew,
-    /// It gets this frame at its own pace, and those behind it.
-    Paced,
-}
-
-impl Start {
-    /// A live frame begins.
-    pub(super) fn turn(&mut self, batch: &FrameBatch) -> Turn {
-        let Some(catch_up) = &self.catch_up else {
-            return if batch.first_seq >= self.live_from {
-                Turn::Live
-            } else {
-                Turn::No
-            };
-        };
-        if !batch.keyframe || !catch_up.between_frames || batch.first_seq < catch_up.next {
-            return Turn::No;
-        }
-        self.live(batch.first_seq);
-        Turn::Anew
-    }
-
-    /// A live frame begins, of a viewer whose link is narrow.
-    pub(super) fn turn_narrow(&mut self, batch: &FrameBatch) -> Turn {
-        let begins = batch.keyframe && self.key_frame != Some(batch.timestamp);
-        if begins {
-            self.key_frame = Some(batch.timestamp);
-        }
-        if let Some(catch_up) = &mut self.catch_up {
-            if begins && catch_up.next < batch.first_seq {
-                catch_up.jump = Some(batch.first_seq);
-            }
-            return Turn::No;
-        }
-        if batch.first_seq < self.live_from || (self.paused && !begins) {
-            return Turn::No;
-        }
-        self.paused = false;
-        self.catch_up = Some(CatchUp::from_keyframe(batch.first_seq));
-        Turn::Paced
-    }
-
-    /// It gets no video before the next key frame.
-    pub(super) fn pause(&mut self) {
-        self.catch_up = None;
-        self.paused = true;
-    }
-
-    /// Frames are left out for it just now.
-    pub(super) fn is_paused(&self) -> bool {
-        self.paused && self.catch_up.is_none()
-    }
-
-    /// It has caught up: from packet `from` on it is live.
-    fn live(&mut self, from: u64) {
-        self.catch_up = None;
-        self.live_from = from;
-    }
-
-    /// Whether a wish for a key frame is to be answered now; if so, that is booked.
-    fn answers(&mut self, now: Instant) -> bool {
-        let since = |at| now.saturating_duration_since(at);
-        let holds = match self.answered {
-            Some((at, holds)) if since(at) < holds => return false,
-            Some((at, holds)) if since(at) < ANSWER_FORGOTTEN => (holds * 2).min(ANSWER_AGAIN_MAX),
-            _ => ANSWER_AGAIN,
-        };
-        self.answered = Some((now, holds));
-        true
-    }
-}
 
 impl Shard {
     /// The viewer is connected: its picture begins with what the stream has kept, if it has.
     pub(super) fn connected(&mut self, key: u64, now: Instant) {
         if let Some(index) = self.by_key.get(&key) {
             // A wish that comes while the first pictures are on their way needs no other answer.
-            self.viewers[*index].start.answers(now);
+            let entry = &mut self.viewers[*index];
+            entry.start.answers(now);
+            let next = [Media::Video, Media::Audio].map(|media| entry.viewer.next_seq(media));
+            entry.thinning.begin(now, next);
             self.join(key, now);
         }
     }
@@ -157,8 +49,7 @@ impl Shard {
             return;
         };
         if entry.viewer.plays(Media::Video) {
-            entry.start.catch_up = Some(CatchUp::from_keyframe(next));
-            entry.start.paused = false;
+            entry.start.begin(next);
             entry.viewer.stop(Media::Video);
             let due = entry.thinning.due.unwrap_or(now);
             self.joining.add(key, due.max(now));
@@ -173,18 +64,29 @@ impl Shard {
         let Some(playing) = self.streams.get(&entry.stream) else {
             return;
         };
-        if entry.start.catch_up.is_some() {
+        if entry.start.catches_up() {
             return;
         }
+        if playing.stream.history().gop_start(now).is_none() {
+            return playing.stream.want_keyframe(now);
+        }
+        if entry.start.answers(now) {
+            self.again_from_keyframe(index, now);
+        }
+    }
+
+    /// On with the last key frame and all that followed, under new sequence numbers, if that is kept.
+    pub(super) fn again_from_keyframe(&mut self, index: usize, now: Instant) {
+        let entry = &mut self.viewers[index];
+        let Some(playing) = self.streams.get(&entry.stream) else {
+            return;
+        };
         let history = playing.stream.history();
         let kept = history
             .gop_start(now)
             .and_then(|start| history.holding(Media::Video, start))
             .zip(history.newest(Media::Video));
-        let Some((again, last)) = kept else {
-            return playing.stream.want_keyframe(now);
-        };
-        if entry.start.answers(now) {
+        if let Some((again, last)) = kept {
             let first = |batch: &FrameBatch| batch.payload_of(&batch.packets[0]).to_vec();
             entry
                 .viewer
@@ -213,46 +115,19 @@ impl Shard {
         let entry = &mut self.viewers[index];
         self.serving = Some(entry.key);
         let stream = &self.streams.get(&entry.stream)?.stream;
-        let catch_up = entry.start.catch_up.as_mut()?;
-        let ahead = |key_frame: &u64| catch_up.between_frames && *key_frame > catch_up.next;
-        if let Some(key_frame) = catch_up.jump.filter(ahead) {
-            let left_out = stream
-                .history()
-                .batches(Media::Video, catch_up.next..key_frame);
-            entry.frames_dropped += left_out;
-            self.counters.frames_thinned.add(left_out);
-            *catch_up = CatchUp::from_keyframe(key_frame);
-            entry.viewer.stop(Media::Video);
-        }
-        let (next, between_frames) = (catch_up.next, catch_up.between_frames);
         let narrow_bps = entry.thinning.pace_bps();
-        let batch = match stream.history().next(Media::Video, next) {
-            Next::Batch(batch) => batch,
-            Next::End => {
-                entry.start.live(next);
-                return None;
-            }
-            Next::Gone => {
-                // The stream outran it: on with a later key frame, which will come if it isn't here.
-                entry.viewer.stop(Media::Video);
-                entry.start.live(next);
-                let next = stream.history().gop_start(now)?;
-                entry.start.catch_up = Some(CatchUp::from_keyframe(next));
-                return Some(());
-            }
-        };
-        let first = next.saturating_sub(batch.first_seq) as usize;
-        let late = now.saturating_duration_since(batch.closed_at) > LAG_MAX;
-        if narrow_bps.is_some() && late && between_frames && !batch.keyframe {
-            entry.start.live(next);
-            entry.start.pause();
+        let most = narrow_bps.map(|_| entry.thinning.chunk_packets());
+        let stepped = entry.start.step(stream.history(), now, most);
+        if stepped.anew {
             entry.viewer.stop(Media::Video);
-            return None;
         }
-        let end = batch
-            .packets
-            .len()
-            .min(first + entry.thinning.chunk_packets());
+        entry.frames_dropped += stepped.left_out;
+        self.counters.frames_thinned.add(stepped.left_out);
+        let (batch, packets) = match stepped.step {
+            Step::Send(batch, packets) => (batch, packets),
+            Step::Again => return Some(()),
+            Step::Done => return None,
+        };
         let (path, had_started) = (
             entry.viewer.media_path().copied(),
             entry.viewer.started(Media::Video),
@@ -265,10 +140,11 @@ impl Shard {
             batch.keyframe,
         );
         let Some(path) = path.filter(|_| begun) else {
-            entry.start.live(next);
+            entry.start.give_up();
             return None;
         };
-        let (key, bytes_before) = (entry.key, entry.bytes);
+        let (key, before) = (entry.key, entry.wire_bytes());
+        let end = packets.end;
         self.outlet.chunk(
             &self.sockets,
             &mut self.viewers,
@@ -276,43 +152,22 @@ impl Shard {
             index,
             &path,
             &batch,
-            first..end,
+            packets,
         );
         let entry = &mut self.viewers[index];
         if std::mem::take(&mut entry.start.blocked) {
             self.joining.blocked(key, now);
             return Some(());
         }
-        let next = batch.first_seq + end as u64;
-        let bytes = entry.bytes - bytes_before;
+        let bytes = entry.wire_bytes() - before;
         let pace_bps = narrow_bps.unwrap_or_else(|| pace_bps(stream.stats().bitrate_bps));
         let due = self.joining.spent(key, bytes, pace_bps, now);
         entry.thinning.due = due.filter(|_| narrow_bps.is_some());
-        let caught_up = stream.history().end(Media::Video) == Some(next);
-        if caught_up {
-            entry.start.live(next);
-        } else {
-            let jump = entry.start.catch_up.as_ref().and_then(|at| at.jump);
-            entry.start.catch_up = Some(CatchUp {
-                next,
-                between_frames: batch.packets[end - 1].marker,
-                jump,
-            });
-        }
+        let caught_up = entry.start.sent(stream.history(), &batch, end);
         if !had_started {
             self.report(index, now, wall);
         }
         (!caught_up).then_some(())
-    }
-}
-
-impl CatchUp {
-    fn from_keyframe(next: u64) -> Self {
-        Self {
-            next,
-            between_frames: true,
-            jump: None,
-        }
     }
 }
 
@@ -339,7 +194,3 @@ impl Outlet {
         self.kind = Kind::Live;
     }
 }
-
-#[cfg(test)]
-#[path = "catchup_tests.rs"]
-mod tests;

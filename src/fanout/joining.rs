@@ -12,6 +12,8 @@ const BUDGET_BPS: u64 = 500_000_000;
 /// no more than 64 leave without a gap.
 const LATE: Duration = Duration::from_millis(4);
 const LATE_BYTES: u64 = 48_000;
+const SLOW_BYTES: u64 = 2400;
+const SLOW_LATE: Duration = Duration::from_millis(50);
 /// A full socket needs a moment.
 const BLOCKED: Duration = Duration::from_millis(2);
 
@@ -68,10 +70,19 @@ impl Joining {
         let free_at = self.free_at.map_or(budget_from, |at| at.max(budget_from));
         self.free_at = Some(free_at + time_of(bytes, BUDGET_BPS));
         let late = LATE.min(time_of(LATE_BYTES, pace_bps));
+        // A slow one has few turns: what it missed of two packets' time it may make up for.
+        let late = late.max(time_of(SLOW_BYTES, pace_bps).min(SLOW_LATE));
         let one = self.waiting.iter_mut().find(|one| one.viewer == viewer)?;
         let from = now.checked_sub(late).map_or(now, |from| one.due.max(from));
         one.due = from + time_of(bytes, pace_bps);
         Some(one.due)
+    }
+
+    /// It may not send before this.
+    pub(super) fn not_before(&mut self, viewer: u64, due: Instant) {
+        if let Some(one) = self.waiting.iter_mut().find(|one| one.viewer == viewer) {
+            one.due = one.due.max(due);
+        }
     }
 
     /// The socket had no room for it.
@@ -87,7 +98,8 @@ pub(super) fn pace_bps(stream_bps: u64) -> u64 {
     PACE_BPS.max(stream_bps.saturating_mul(PACE_TIMES))
 }
 
-fn time_of(bytes: u64, bps: u64) -> Duration {
+/// How long `bytes` take.
+pub(super) fn time_of(bytes: u64, bps: u64) -> Duration {
     Duration::from_nanos(bytes.saturating_mul(8_000_000_000) / bps)
 }
 

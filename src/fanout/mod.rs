@@ -9,16 +9,28 @@ mod commands;
 mod inbound;
 mod inbox;
 mod joining;
+mod judge;
 mod lanes;
 mod leaving;
+mod looks;
+mod losses;
 mod mend;
 #[cfg(test)]
 mod mend_tests;
+mod narrow;
+#[cfg(test)]
+mod narrow_player;
+#[cfg(test)]
+mod narrow_sim;
+#[cfg(test)]
+mod narrow_tests;
 mod outlet;
 mod publishers;
+mod queueing;
 mod repairs;
 mod send;
 mod shard;
+mod start;
 mod tasks;
 mod thinning;
 

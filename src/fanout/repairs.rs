@@ -10,15 +10,13 @@ use super::outlet::{Kind, Outlet, packet_of};
 use super::shard::{Entry, Shard};
 use crate::net::Socket;
 use crate::peer::repair::limit_bps;
-use crate::peer::room_for;
+use crate::peer::{room_for, wire_len};
 use crate::rtp::Media;
 use crate::stats::Counters;
 use crate::stream::FrameBatch;
 
 /// Packets sent again before live frames get their turn.
 const PER_TURN: usize = 16;
-/// Of a narrow link's video, what repairs may take: one part of so many.
-const NARROW_SHARE: u64 = 4;
 /// Requests of one viewer that may wait.
 const WAITING_MAX: usize = 1024;
 
@@ -91,17 +89,17 @@ impl Shard {
         let found = self.streams.get(&entry.stream).and_then(|playing| {
             let seq = entry.viewer.stream_seq(wanted.media, wanted.seq)?;
             let batch = playing.stream.history().holding(wanted.media, seq)?;
-            // A link that is full must not be filled up with what it lost.
-            let limit_bps = match entry.thinning.pace_bps() {
-                Some(pace_bps) => pace_bps / NARROW_SHARE,
-                None => limit_bps(playing.stream.stats().bitrate_bps),
-            };
+            let stream_bps = playing.stream.stats().bitrate_bps;
+            let limit_bps = entry
+                .thinning
+                .repair_bps(stream_bps)
+                .unwrap_or_else(|| limit_bps(stream_bps));
             Some((seq, batch, limit_bps))
         });
         let Some((seq, batch, limit_bps)) = found else {
             return false;
         };
-        self.outlet.again(
+        let again = self.outlet.again(
             &self.sockets,
             &mut self.viewers,
             &self.counters,
@@ -110,7 +108,14 @@ impl Shard {
             &batch,
             limit_bps,
             now,
-        )
+        );
+        let span = &batch.packets[(seq - batch.first_seq) as usize];
+        let thinning = &mut self.viewers[index].thinning;
+        let due = again.then(|| thinning.charge(wire_len(usize::from(span.len)), now));
+        if let Some(due) = due.flatten() {
+            self.joining.not_before(wanted.viewer, due);
+        }
+        again
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::catchup::Turn;
 use super::lanes::Round;
 use super::shard::Shard;
+use super::start::Turn;
 use crate::rtp::Media;
 use crate::stream::FrameBatch;
 

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant, SystemTime};
 use slab::Slab;
 use tokio::sync::mpsc;
 
-use super::catchup::Start;
 use super::inbox::Inbox;
 use super::joining::Joining;
 use super::lanes::Lanes;
 use super::outlet::Outlet;
 use super::publishers::Publishers;
 use super::repairs::Repairs;
+use super::start::Start;
 use super::thinning::Thinning;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
 use crate::net::{Demux, Route, Socket};
 use crate::peer::ice::credentials::Credentials;
-use crate::peer::{Notice, Outbox, Viewer};
+use crate::peer::{Notice, Outbox, UDP_IP_LEN, Viewer};
 use crate::runtime::guarded;
 use crate::stats::Counters;
 use crate::stream::{FrameBatch, Sink, Stream, StreamKey};
@@ -64,6 +64,13 @@ pub(super) struct Entry {
     pub(super) broken: bool,
     /// It has left and is about to be freed.
     pub(super) gone: bool,
+}
+
+impl Entry {
+    /// Bytes sent in all as a link sees them, with UDP's and IP's headers.
+    pub(super) fn wire_bytes(&self) -> u64 {
+        self.bytes + self.packets * UDP_IP_LEN
+    }
 }
 
 /// A stream that somebody here plays.
@@ -237,6 +244,10 @@ impl Shard {
                     self.keyframe_wanted(index, Instant::now());
                     continue;
                 }
+                Notice::Reported => {
+                    self.judge_link(index, Instant::now());
+                    continue;
+                }
                 Notice::Missing(media, missing) => {
                     self.missing(index, media, &missing);
                     continue;
@@ -279,7 +290,6 @@ impl Shard {
         for index in due {
             self.report(index, now, wall);
             self.publish(index);
-            self.judge_link(index, now);
         }
         for (_, entry) in &mut self.viewers {
             if entry.gone {
@@ -304,7 +314,10 @@ impl Shard {
     pub(super) fn report(&mut self, index: usize, now: Instant, wall: SystemTime) {
         let entry = &mut self.viewers[index];
         self.serving = Some(entry.key);
-        entry.next_report = now + REPORT_INTERVAL;
+        entry.next_report = match entry.thinning.watches_closely(now) {
+            true => now + REPORT_INTERVAL / 2,
+            false => now + REPORT_INTERVAL,
+        };
         let Some(playing) = self.streams.get(&entry.stream) else {
             return;
         };

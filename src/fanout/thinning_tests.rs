@@ -1,9 +1,11 @@
 //! Links on virtual time: what is sent follows what gets through.
 
 use super::*;
+use crate::peer::Received;
 
 const STREAM_BPS: u64 = 800_000;
 const AUDIO_BPS: u64 = 64_000;
+const LOSS_FULL: f64 = 0.05;
 
 /// A viewer behind a link that drops what is too much, and reports once a second.
 struct Rig {
@@ -23,8 +25,9 @@ impl Rig {
         let now = Instant::now();
         let look = Look {
             at: now,
-            highest: 1000,
-            lost: 0,
+            tracks: [Some(Received::default()), None],
+            sent_seq: 0,
+            rtt: None,
             bytes: 0,
             video_bytes: 7,
             audio_bytes: u32::MAX - 20_000,
@@ -55,12 +58,13 @@ impl Rig {
         let packets = 500;
         self.now += Duration::from_secs(1);
         self.look.at = self.now;
-        self.look.highest = self.look.highest.wrapping_add(packets);
-        self.look.lost += (f64::from(packets) * loss) as i32;
+        let track = self.look.tracks[0].as_mut().unwrap();
+        track.highest = track.highest.wrapping_add(packets);
+        track.lost += (f64::from(packets) * loss) as i32;
         self.look.bytes += sent as u64 / 8;
         self.look.video_bytes = self.look.video_bytes.wrapping_add(video as u32 / 8);
         self.look.audio_bytes = self.look.audio_bytes.wrapping_add(AUDIO_BPS as u32 / 8);
-        self.turned_narrow += u32::from(self.thinning.look(self.look));
+        self.turned_narrow += u32::from(self.thinning.look(self.look) == Verdict::Narrow);
         (sent, loss)
     }
 
@@ -169,7 +173,7 @@ fn nonsense_in_a_report_is_no_reason() {
     for (highest, lost) in [(0, 0), (u32::MAX, i32::MAX), (5, i32::MIN), (6, i32::MAX)] {
         rig.now += Duration::from_secs(1);
         rig.look.at = rig.now;
-        (rig.look.highest, rig.look.lost) = (highest, lost);
+        rig.look.tracks = [Some(Received { highest, lost }); 2];
         rig.thinning.look(rig.look);
     }
     assert_eq!(rig.thinning.pace_bps(), None);

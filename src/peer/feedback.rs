@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rtp::rtcp::{self, Item, ReportBlock, RtcpError};
+use crate::rtp::rtcp::{self, Item, RtcpError};
 
 /// Sequence numbers one RTCP packet may ask for again; more is no repair but a flood. Chromium asks for 1000 at most,
 /// the oldest first: what it needs most, a lost key frame, comes last.
@@ -13,12 +13,40 @@ const MISSING_MAX: usize = 1024;
 pub struct Feedback {
     /// Of 256, per track (video, audio).
     fraction_lost: [Option<u8>; 2],
-    /// The last about our video.
-    video_report: Option<ReportBlock>,
+    /// What was reported of each track last.
+    tracks: [Option<Received>; 2],
+    /// There is one about our video that was not taken yet.
+    reported: bool,
+    /// The round trip it tells of.
+    fresh_rtt: Option<Duration>,
     rtt: Option<Duration>,
     remb_bps: Option<u64>,
+    /// One that came since a reception was taken.
+    fresh_remb_bps: Option<u64>,
+    /// The sender report that the last report answered.
+    last_lsr: u32,
     /// A full intra request repeated has the same number (RFC 5104 §4.3.1.1).
     last_fir: Option<u8>,
+}
+
+/// What a viewer has received of a track.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Its highest sequence number, with the count of wraps.
+    pub highest: u32,
+    /// Lost in all.
+    pub lost: i32,
+}
+
+/// How it arrives at a viewer, as its reports say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reception {
+    /// Video and audio.
+    pub tracks: [Option<Received>; 2],
+    /// The round trip that the last report, and none before it, tells of.
+    pub rtt: Option<Duration>,
+    /// The bandwidth it estimated since the report before.
+    pub remb_bps: Option<u64>,
 }
 
 /// What one RTCP packet asks for.
@@ -28,6 +56,8 @@ pub struct News {
     pub keyframe_requests: u64,
     /// Sequence numbers asked for again, per track.
     pub missing: [Vec<u16>; 2],
+    /// There is a new [`Reception`].
+    pub reported: bool,
     /// It leaves.
     pub bye: bool,
 }
@@ -48,10 +78,17 @@ impl Feedback {
                 Item::ReportBlock(block) => {
                     if let Some(track) = track(block.ssrc) {
                         self.fraction_lost[track] = Some(block.fraction_lost);
+                        let rtt = block.round_trip(now_ntp);
+                        self.rtt = rtt.or(self.rtt);
+                        self.tracks[track] = Some(Received {
+                            highest: block.highest_seq,
+                            lost: block.cumulative_lost,
+                        });
                         if track == 0 {
-                            self.video_report = Some(block);
+                            self.fresh_rtt = rtt.filter(|_| block.lsr != self.last_lsr);
+                            self.last_lsr = block.lsr;
+                            (self.reported, news.reported) = (true, true);
                         }
-                        self.rtt = block.round_trip(now_ntp).or(self.rtt);
                     }
                 }
                 Item::Pli(pli) if track(pli.media_ssrc) == Some(0) => news.keyframe_requests += 1,
@@ -67,7 +104,10 @@ impl Feedback {
                         news.missing[track].extend(nack.sequences().take(room));
                     }
                 }
-                Item::Remb(remb) => self.remb_bps = Some(remb.bitrate_bps),
+                Item::Remb(remb) => {
+                    self.remb_bps = Some(remb.bitrate_bps);
+                    self.fresh_remb_bps = self.remb_bps;
+                }
                 Item::Bye(_) => news.bye = true,
                 Item::Pli(_) | Item::Fir(_) | Item::SenderReport(_) | Item::TransportCc(_) => {}
             }
@@ -82,10 +122,13 @@ impl Feedback {
         Some(f64::from(*worst) * 100.0 / 256.0)
     }
 
-    /// The last report about our video.
-    #[must_use]
-    pub fn video_report(&self) -> Option<&ReportBlock> {
-        self.video_report.as_ref()
+    /// What is new by a report about our video; once per report.
+    pub fn take_reception(&mut self) -> Option<Reception> {
+        std::mem::take(&mut self.reported).then(|| Reception {
+            tracks: self.tracks,
+            rtt: self.fresh_rtt.take(),
+            remb_bps: self.fresh_remb_bps.take(),
+        })
     }
 
     /// Round-trip time of the last report that could tell (RFC 3550 §6.4.1).
@@ -104,6 +147,7 @@ impl Feedback {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtp::rtcp::ReportBlock;
 
     const OURS: [Option<u32>; 2] = [Some(10), Some(20)];
 

@@ -18,10 +18,11 @@ pub mod track;
 pub mod viewer;
 mod views;
 
+pub use feedback::Received;
 pub use intake::{ExtensionIds, IntakeSetup};
 pub use outbox::{Notice, Outbox, PublisherSetup, ViewerSetup};
 pub use published::Published;
 pub use publisher::{LayerNumbers, Publisher};
 pub use repair::Repair;
 pub use track::{RtxSetup, TrackSetup};
-pub use viewer::{StreamPacket, Viewer, room_for};
+pub use viewer::{StreamPacket, UDP_IP_LEN, Viewer, room_for, wire_len};

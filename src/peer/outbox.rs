@@ -76,6 +76,8 @@ pub enum Notice {
     Dtls(Path, Vec<u8>),
     /// It can't decode without a key frame (PLI, FIR).
     KeyframeWanted,
+    /// It has reported how its video arrives.
+    Reported,
     /// It asks for these packets of a track again: RTP sequence numbers as it saw them.
     Missing(Media, Vec<u16>),
     /// It said BYE.

@@ -204,6 +204,18 @@ impl Track {
         self.octets = self.octets.wrapping_add(payload_octets);
     }
 
+    /// The sequence number of the next packet.
+    #[must_use]
+    pub fn next_seq(&self) -> u16 {
+        self.next_index as u16
+    }
+
+    /// Packets sent; wraps.
+    #[must_use]
+    pub fn packets(&self) -> u32 {
+        self.packets
+    }
+
     /// Payload bytes sent; wraps.
     #[must_use]
     pub fn octets(&self) -> u32 {

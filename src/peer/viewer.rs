@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::feedback::{Feedback, News};
+use super::feedback::{Feedback, News, Reception};
 use super::ice::credentials::Credentials;
 use super::ice::{Kind, classify};
 use super::link::Link;
@@ -41,6 +41,15 @@ pub struct StreamPacket<'a> {
 #[must_use]
 pub fn room_for(len: usize) -> usize {
     2 * len + HEADER_LEN + 16 + 2
+}
+
+/// Octets of UDP's and IPv4's headers.
+pub const UDP_IP_LEN: u64 = 28;
+
+/// Bytes of a packet of this payload as a link sees it.
+#[must_use]
+pub fn wire_len(payload_len: usize) -> u64 {
+    (payload_len + HEADER_LEN + 16) as u64 + UDP_IP_LEN
 }
 
 /// The state of one viewer.
@@ -114,6 +123,9 @@ impl Viewer {
                 self.link.counters.nack_in.add(missing.len() as u64);
                 out.notices.push(Notice::Missing(media, missing));
             }
+        }
+        if news.reported {
+            out.notices.push(Notice::Reported);
         }
         if news.bye {
             out.notices.push(Notice::Left);
@@ -276,12 +288,27 @@ impl Viewer {
         out.send.push((path, sealed));
     }
 
-    /// Payload bytes sent of this track; wraps.
+    /// Bytes sent of this track for the first time, as a link sees them; wraps.
     #[must_use]
-    pub fn octets(&self, media: Media) -> u32 {
+    pub fn wire_bytes(&self, media: Media) -> u32 {
+        let Some(track) = &self.tracks[media as usize] else {
+            return 0;
+        };
+        let headers = track.packets().wrapping_mul(wire_len(0) as u32);
+        track.octets().wrapping_add(headers)
+    }
+
+    /// The sequence number of this track's next packet.
+    #[must_use]
+    pub fn next_seq(&self, media: Media) -> u16 {
         self.tracks[media as usize]
             .as_ref()
-            .map_or(0, Track::octets)
+            .map_or(0, Track::next_seq)
+    }
+
+    /// What it has reported of its video since this was asked last.
+    pub fn take_reception(&mut self) -> Option<Reception> {
+        self.feedback.take_reception()
     }
 
     /// Media may follow a nomination by time; wants to be called a few times a second.

@@ -16,8 +16,8 @@ impl Stream {
         let mut was_live = false;
         // Silently: every viewer's session waits for this, and most are ended together before they need to wake up.
         self.info.send_if_modified(|info| {
+            was_live = info.turn_live(None);
             info.ended = true;
-            was_live = std::mem::take(&mut info.live);
             false
         });
         if was_live {

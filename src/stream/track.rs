@@ -73,6 +73,16 @@ impl Track {
         }
     }
 
+    /// A publisher sends it.
+    pub(super) fn hurry(&mut self) {
+        self.gather.hurry();
+    }
+
+    /// Part of a frame has come, the rest is on its way.
+    pub(super) fn is_open(&self) -> bool {
+        self.gather.is_open()
+    }
+
     /// The next FFmpeg is told something else. What an unproven run has gathered goes; the line goes on.
     pub(super) fn expect(&mut self, expected: TrackExpectation, stream: &Stream) {
         if expected.codec != self.expected.codec {

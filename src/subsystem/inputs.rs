@@ -44,6 +44,8 @@ pub(super) struct Around {
     /// What an ingest may keep for an FFmpeg or a viewer that joins.
     pub(super) kept: history::Limits,
     pub(super) ports: Ports,
+    /// Whether frames leave as segmented messages.
+    pub(super) gso: bool,
     /// The processes' own: a wait across both sides that could never end is refused, too.
     pub(super) claims: Arc<Claims>,
 }
@@ -253,6 +255,7 @@ impl Inputs {
                     point.clone(),
                     numbers.clone(),
                     counters,
+                    around.gso,
                 );
                 let (sender, task) =
                     made.map_err(|error| Error::Io(format!("can't open a UDP socket: {error}")))?;

@@ -14,6 +14,7 @@ pub(crate) mod publish;
 pub(crate) mod relay;
 pub(crate) mod replay;
 pub(crate) mod site;
+pub(crate) mod windows;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -26,7 +26,7 @@ fn batch(first_seq: u64, keyframe: bool) -> FrameBatch {
 fn who_has_caught_up_takes_no_frame_twice() {
     let mut start = Start::default();
     assert_eq!(start.turn(&batch(5, false)), Turn::Live);
-    start.catch_up = Some(CatchUp::from_keyframe(3));
+    start.catch_up = Some(CatchUp::between_frames(3));
     assert_eq!(start.turn(&batch(6, false)), Turn::No);
     start.live(7);
     assert_eq!(
@@ -40,17 +40,17 @@ fn who_has_caught_up_takes_no_frame_twice() {
 #[test]
 fn a_key_frame_makes_live_but_not_within_a_frame_and_not_an_old_one() {
     let mut start = Start::default();
-    let mut within = CatchUp::from_keyframe(10);
+    let mut within = CatchUp::between_frames(10);
     within.between_frames = false;
     start.catch_up = Some(within);
     assert_eq!(start.turn(&batch(20, true)), Turn::No);
-    start.catch_up = Some(CatchUp::from_keyframe(21));
+    start.catch_up = Some(CatchUp::between_frames(21));
     assert_eq!(
         start.turn(&batch(20, true)),
         Turn::No,
         "it had that one already"
     );
-    start.catch_up = Some(CatchUp::from_keyframe(10));
+    start.catch_up = Some(CatchUp::between_frames(10));
     assert_eq!(start.turn(&batch(30, true)), Turn::Anew);
     assert_eq!(start.turn(&batch(31, false)), Turn::Live);
 }
