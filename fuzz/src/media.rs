@@ -132,6 +132,7 @@ pub fn rtcp(input: &[u8]) {
         },
         tracks: [Some(track(1, Codec::Vp8)), Some(track(2, Codec::Opus))],
         cname: "cname".into(),
+        transport_cc: Some(3),
     };
     let counters = Arc::new(Counters::default());
     let mut viewer = Viewer::new(setup, true, counters, now);

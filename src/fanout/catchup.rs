@@ -143,6 +143,7 @@ impl Shard {
             entry.start.give_up();
             return None;
         };
+        entry.viewer.leaves(now);
         let (key, before) = (entry.key, entry.wire_bytes());
         let end = packets.end;
         self.outlet.chunk(
@@ -189,7 +190,7 @@ impl Outlet {
     ) {
         find_runs(&mut self.runs, batch, packets.start, packets.end);
         (self.kind, self.socket) = (Kind::CatchUp, path.socket);
-        self.queue(index, &viewers[index], path, batch);
+        self.queue(index, &mut viewers[index], path, batch);
         self.flush(sockets, viewers, counters);
         self.kind = Kind::Live;
     }

@@ -11,9 +11,11 @@ const EXCESS_OF_ONE: f64 = 10.0;
 const EXCESS_SUSPECT: f64 = 4.0;
 /// Loss above the usual one that is borne, of a link known to be narrow and where it was just tried to send more.
 const ABOVE_USUAL: f64 = 0.05;
-const ABOVE_WHILE_RAISING: f64 = 0.03;
+const ABOVE_WHILE_RAISING: f64 = 0.02;
 /// A link known to be narrow is full after so many.
 const NARROW_EXCESS_BAD: f64 = 5.0;
+const RAISING_EXCESS_BAD: f64 = 4.0;
+const CALM: f64 = 1.5;
 /// The mean follows by one part of so many.
 const MEAN: f64 = 16.0;
 /// What may become usual: where nothing helped, and where no more is sent than what got through. More than that would
@@ -44,13 +46,13 @@ impl Losses {
 
     /// The same on a narrow link, where more is tried just now or not.
     pub(super) fn add_narrow(&mut self, packets: f64, lost: f64, raising: bool) -> bool {
-        let above = match raising {
-            true => ABOVE_WHILE_RAISING,
-            false => ABOVE_USUAL,
+        let (above, bad) = match raising {
+            true => (ABOVE_WHILE_RAISING, RAISING_EXCESS_BAD),
+            false => (ABOVE_USUAL, NARROW_EXCESS_BAD),
         };
         let excess = lost - packets * (self.usual + above);
         self.excess = (self.excess + excess).max(0.0);
-        self.excess >= NARROW_EXCESS_BAD * self.luck()
+        self.excess >= bad * self.luck()
     }
 
     /// It may be that the link is full.
@@ -60,7 +62,7 @@ impl Losses {
 
     /// Nothing says that a narrow link is full.
     pub(super) fn calm(&self) -> bool {
-        self.excess < NARROW_EXCESS_BAD / 2.0
+        self.excess < CALM
     }
 
     /// This part was lost where nothing was too much. `steady`: of a narrow link, sent no more than what got through.

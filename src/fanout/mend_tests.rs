@@ -80,6 +80,7 @@ impl Site {
                 },
                 tracks: [Some(track), None],
                 cname: "cname".into(),
+                transport_cc: None,
             },
             stream: self.stream.clone(),
             events: sender,

@@ -46,7 +46,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::net::{Demux, Path, Route, bind_group};
 use crate::peer::ice::credentials::Credentials;
 use crate::peer::srtp::Keys;
-use crate::peer::{LayerNumbers, PublisherSetup, ViewerSetup};
+use crate::peer::{LayerNumbers, PublisherSetup, TransportNumbers, ViewerSetup};
 use crate::runtime;
 use crate::stats::Counters;
 use crate::stream::{IngestPoint, Stream};
@@ -86,6 +86,8 @@ pub struct ViewerNumbers {
     pub rtt: Option<Duration>,
     /// The bandwidth it estimates.
     pub remb_bps: Option<u64>,
+    /// What its transport-wide feedback said, where that was agreed.
+    pub transport: Option<TransportNumbers>,
     /// Where media goes.
     pub remote: Option<SocketAddr>,
     /// A publisher's simulcast layers.

@@ -17,10 +17,11 @@ pub(super) const LINK_MIN_BPS: f64 = 100_000.0;
 /// The first wait before more is tried, and the longest.
 pub(super) const HOLD: Duration = Duration::from_secs(5);
 pub(super) const HOLD_MAX: Duration = Duration::from_secs(60);
-/// How much more at the first look, and how much that grows with each.
-const MORE: f64 = 0.04;
-const MORE_STEP: f64 = 0.015;
-const MORE_MAX: f64 = 0.12;
+/// How much more at each look, and how much that grows with each once it is so far beyond what was too much before.
+const MORE: f64 = 0.03;
+const BEYOND: f64 = 1.1;
+const MORE_STEP: f64 = 0.02;
+const MORE_MAX: f64 = 0.15;
 /// What was sent filled the link where it was this much of it.
 const SENT_FULL: f64 = 0.8;
 /// So much is not lost for a little too much.
@@ -46,6 +47,8 @@ pub(super) struct Narrow {
     good_since: Instant,
     /// How often in a row more was tried, once it was near.
     raises: u32,
+    /// Of these, beyond what was too much before.
+    beyond: u32,
     /// Reports up to the first that knows this packet, or comes after this, are about what was sent before the last cut.
     stale: Option<(u16, Instant)>,
     cut: Cut,
@@ -75,6 +78,7 @@ impl Narrow {
             full_bps: look.stream().min(seen.sent_bps),
             good_since: look.at,
             raises: 0,
+            beyond: 0,
             stale: Some((look.sent_seq, look.at + STALE_MAX)),
             cut: Cut {
                 at: look.at,
@@ -124,7 +128,10 @@ impl Narrow {
                 self.good_since = look.at;
             }
         } else if look.at.saturating_duration_since(self.good_since) >= hold {
-            let more = MORE + MORE_STEP * f64::from(self.raises);
+            // Faster once it is beyond what was too much.
+            let beyond = self.bps > self.full_bps * BEYOND;
+            self.beyond = if beyond { self.beyond + 1 } else { 0 };
+            let more = MORE + MORE_STEP * f64::from(self.beyond);
             self.bps *= 1.0 + more.min(MORE_MAX);
             self.raises += 1;
             self.cut.over = true;
@@ -160,7 +167,7 @@ impl Narrow {
         self.bps = (may * USED)
             .clamp(self.bps * CUT_MOST, self.bps * USED)
             .max(LINK_MIN_BPS);
-        self.raises = 0;
+        (self.raises, self.beyond) = (0, 0);
         self.stale = Some((look.sent_seq, look.at + STALE_MAX));
         self.good_since = look.at;
         self.cut = Cut {

@@ -34,6 +34,8 @@ pub(super) struct Scene {
     pub(super) link_bps: u64,
     /// The link's queue.
     pub(super) queue_ms: u64,
+    /// What is too much is lost, and nothing ever waits: no round trip tells.
+    pub(super) policed: bool,
     /// Lost whatever is sent, of 1000.
     pub(super) loss: u64,
     pub(super) gop_frames: u64,
@@ -353,7 +355,11 @@ impl Sim {
             return;
         }
         link.free_at = from + takes;
-        link.on_its_way.push_back((link.free_at + DELAY, packet));
+        let leaves = match self.scene.policed {
+            true => self.now,
+            false => link.free_at,
+        };
+        link.on_its_way.push_back((leaves + DELAY, packet));
     }
 
     fn arrivals(&mut self) {

@@ -8,12 +8,13 @@ const SCENE: Scene = Scene {
     stream_bps: 800_000,
     link_bps: 600_000,
     queue_ms: 250,
+    policed: false,
     loss: 0,
     gop_frames: 50,
     nacks: true,
     seed: 1,
 };
-const SETTLED: Duration = Duration::from_secs(8);
+const SETTLED: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(3);
 const WINDOWS: u32 = 30;
 
@@ -205,5 +206,26 @@ fn an_outage_on_a_narrow_link_is_over_when_it_is_over() {
         sim.run(WINDOW);
         assert!(sim.player.shown.len() >= shown + 10, "seed {seed}");
         assert!(sim.player.audio >= audio + 145, "seed {seed}");
+    }
+}
+
+#[test]
+fn frames_keep_coming_where_what_is_too_much_is_lost_without_ever_waiting() {
+    for link_bps in [300_000, 450_000, 600_000, 700_000] {
+        for queue_ms in [50, 250] {
+            for seed in 1..=12 {
+                let seen = seen(Scene {
+                    link_bps,
+                    queue_ms,
+                    policed: true,
+                    seed,
+                    ..SCENE
+                });
+                assert!(seen.frames.iter().all(|frames| *frames >= 1), "{seen:?}");
+                assert!(seen.few() <= 1, "{seen:?}");
+                assert!(seen.audio_loss <= 0.02, "{seen:?}");
+                assert!(seen.goodput >= 0.8, "{seen:?}");
+            }
+        }
     }
 }

@@ -139,7 +139,13 @@ impl Outlet {
     }
 
     /// Seals one round of a frame for one viewer and queues it.
-    pub(super) fn queue(&mut self, index: usize, entry: &Entry, path: &Path, batch: &FrameBatch) {
+    pub(super) fn queue(
+        &mut self,
+        index: usize,
+        entry: &mut Entry,
+        path: &Path,
+        batch: &FrameBatch,
+    ) {
         let segments = entry.viewer.segments;
         for run_index in 0..self.runs.len() {
             let run = self.runs[run_index];

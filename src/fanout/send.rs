@@ -15,8 +15,8 @@ mod tests;
 
 /// Largest UDP message over IPv4 (over IPv6 it is larger), segments or not.
 const MESSAGE_MAX: usize = 65_507;
-/// RTP header and SRTP tag at most.
-const PACKET_OVERHEAD: usize = 12 + 16;
+/// RTP header, its extension and SRTP tag at most.
+const PACKET_OVERHEAD: usize = 12 + 8 + 16;
 
 /// Packets `first..first + count` that the kernel can cut out of one message: all of one length, but the last,
 /// which may be shorter (UDP_SEGMENT); not more than one message holds.
@@ -86,7 +86,9 @@ impl Shard {
                     .flush(&self.sockets, &mut self.viewers, &self.counters);
                 self.outlet.socket = path.socket;
             }
-            self.outlet.queue(index, &self.viewers[index], &path, batch);
+            let entry = &mut self.viewers[index];
+            entry.viewer.leaves(now);
+            self.outlet.queue(index, entry, &path, batch);
         }
         self.outlet
             .flush(&self.sockets, &mut self.viewers, &self.counters);

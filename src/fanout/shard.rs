@@ -340,6 +340,7 @@ impl Shard {
             loss_percent: feedback.loss_percent(),
             rtt: feedback.rtt(),
             remb_bps: feedback.remb_bps(),
+            transport: entry.viewer.transport(),
             remote: entry
                 .viewer
                 .media_path()

@@ -28,7 +28,7 @@ const YOUNG: Duration = Duration::from_secs(10);
 /// What leaves at once: 20 ms of the link.
 const CHUNKS_PER_SECOND: u64 = 50;
 const CHUNK_PACKET: u64 = 1200;
-/// What repairs may take: a half of a narrow link's video, of the stream where a link may be narrow.
+/// Where a link may be narrow, repairs may take one part of so many of the stream; where it is, they go before new video.
 const REPAIR_SHARE: u64 = 2;
 
 /// What is known of one viewer's link.
@@ -80,11 +80,9 @@ impl Thinning {
 
     /// What may be sent again, where that must be little: a full link must not be filled up with what it lost.
     pub(super) fn repair_bps(&self, stream_bps: u64) -> Option<u64> {
-        let suspect = || stream_bps.max(LINK_MIN_BPS as u64);
-        let of = self
-            .pace_bps()
-            .or_else(|| self.losses.suspect().then(suspect));
-        of.map(|bps| bps / REPAIR_SHARE)
+        let suspect = || stream_bps.max(LINK_MIN_BPS as u64) / REPAIR_SHARE;
+        self.pace_bps()
+            .or_else(|| self.losses.suspect().then(suspect))
     }
 
     /// Round trips are of interest now.

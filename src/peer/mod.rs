@@ -15,6 +15,7 @@ pub mod publisher;
 pub mod repair;
 pub mod srtp;
 pub mod track;
+pub mod transport;
 pub mod viewer;
 mod views;
 
@@ -25,4 +26,5 @@ pub use published::Published;
 pub use publisher::{LayerNumbers, Publisher};
 pub use repair::Repair;
 pub use track::{RtxSetup, TrackSetup};
+pub use transport::TransportNumbers;
 pub use viewer::{StreamPacket, UDP_IP_LEN, Viewer, room_for, wire_len};

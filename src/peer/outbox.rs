@@ -17,6 +17,8 @@ pub struct ViewerSetup {
     pub tracks: [Option<TrackSetup>; 2],
     /// The CNAME common to both tracks, so that they are played in sync (RFC 3550 §6.5.1).
     pub cname: Arc<str>,
+    /// Id of the transport-wide sequence number's header extension, where the answer has it.
+    pub transport_cc: Option<u8>,
 }
 
 /// What a new publisher is made of.

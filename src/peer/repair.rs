@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::track::Again;
+use super::track::{Again, HEADER_LEN};
 use super::viewer::{StreamPacket, Viewer};
 use crate::rtp::Media;
 
@@ -148,6 +148,23 @@ impl Viewer {
         else {
             return 0;
         };
+        let extended;
+        let header: &[u8] = match &mut self.transport {
+            None => &header,
+            Some(transport) => {
+                transport.leaves(now);
+                let number = match osn {
+                    Some(_) => Some(transport.number(None, bytes + HEADER_LEN + 2)),
+                    // The same to the last bit: a nonce must never see another header.
+                    None => transport.number_of(media, index as u16),
+                };
+                let Some(number) = number else {
+                    return 0;
+                };
+                extended = transport.extended(&header, number);
+                &extended
+            }
+        };
         plain.clear();
         plain.extend(osn.into_iter().flatten());
         let front = plain.len();
@@ -155,7 +172,7 @@ impl Viewer {
         if let Some(pictures) = track.pictures() {
             pictures.apply(track.codec(), &mut plain[front..]);
         }
-        security.outbound.seal_rtp_into(&header, plain, index, out)
+        security.outbound.seal_rtp_into(header, plain, index, out)
     }
 
     /// The track is to be started anew, elsewhere in the stream.
@@ -213,6 +230,7 @@ mod tests {
             },
             tracks: [Some(track), None],
             cname: "".into(),
+            transport_cc: None,
         };
         let mut viewer = Viewer::new(setup, false, Arc::default(), Instant::now());
         viewer.link.security = Some(Security {

@@ -4,7 +4,7 @@ use crate::rtp::codec::Codec;
 use crate::rtp::codec::pictures::PictureShift;
 use crate::rtp::rtcp;
 
-/// Octets of a fixed RTP header (RFC 3550 §5.1); viewers get no extension.
+/// Octets of a fixed RTP header (RFC 3550 §5.1); an extension, for viewers that answer it, follows it.
 pub const HEADER_LEN: usize = 12;
 
 /// What the answer promised for a track.

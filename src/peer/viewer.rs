@@ -15,6 +15,7 @@ use super::outbox::{Notice, Outbox, ViewerSetup};
 use super::repair::Repair;
 use super::srtp::{Keys, SrtpError};
 use super::track::{HEADER_LEN, Track};
+use super::transport::{EXTENSION_LEN, Transport, TransportNumbers};
 use crate::net::Path;
 use crate::rtp::codec::Codec;
 use crate::rtp::{Media, rtcp};
@@ -35,12 +36,12 @@ pub struct StreamPacket<'a> {
     pub payload: &'a [u8],
 }
 
-/// Bytes that sealing a payload of `len` may take: header, tag, the original sequence number of a retransmission
+/// Bytes that sealing a payload of `len` may take: header, extension, tag, the original sequence number of a retransmission
 /// (RFC 4588 §4), and the payload once more while it is changed.
 #[inline]
 #[must_use]
 pub fn room_for(len: usize) -> usize {
-    2 * len + HEADER_LEN + 16 + 2
+    2 * len + HEADER_LEN + EXTENSION_LEN + 16 + 2
 }
 
 /// Octets of UDP's and IPv4's headers.
@@ -61,6 +62,8 @@ pub struct Viewer {
     cname: Arc<str>,
     pub(super) feedback: Feedback,
     pub(super) repair: Repair,
+    /// Few viewers have it.
+    pub(super) transport: Option<Box<Transport>>,
 }
 
 impl Viewer {
@@ -74,6 +77,9 @@ impl Viewer {
             cname: setup.cname,
             feedback: Feedback::default(),
             repair: Repair::default(),
+            transport: setup
+                .transport_cc
+                .map(|id| Box::new(Transport::new(id, now))),
         }
     }
 
@@ -113,6 +119,16 @@ impl Viewer {
             .is_err()
         {
             self.link.counters.rtcp_malformed.inc();
+        }
+        if let Some(transport) = &mut self.transport {
+            let items = rtcp::parse(packet).map_while(Result::ok);
+            let read = |item| match item {
+                rtcp::Item::TransportCc(feedback) => transport.feedback(feedback.raw),
+                _ => true,
+            };
+            if !items.map(read).fold(true, |all, one| all && one) {
+                self.link.counters.rtcp_malformed.inc();
+            }
         }
         if news.keyframe_requests > 0 {
             self.link.counters.pli_in.add(news.keyframe_requests);
@@ -208,7 +224,7 @@ impl Viewer {
     /// Writes one SRTP packet to the beginning of `out`, under this viewer's header and key; its length, 0 where it is
     /// not this viewer's. `out` has [`room_for`] its payload.
     #[inline]
-    pub fn seal(&self, packet: &StreamPacket<'_>, out: &mut [u8]) -> usize {
+    pub fn seal(&mut self, packet: &StreamPacket<'_>, out: &mut [u8]) -> usize {
         let StreamPacket {
             media,
             seq,
@@ -223,16 +239,38 @@ impl Viewer {
         let Some(index) = track.index(seq) else {
             return 0;
         };
-        let header = track.header(index, timestamp, marker);
+        let plain = track.header(index, timestamp, marker);
+        let extended;
+        let header: &[u8] = match &mut self.transport {
+            None => &plain,
+            Some(transport) => {
+                let len = payload.len() + HEADER_LEN + EXTENSION_LEN + 16;
+                let number = transport.number(Some((media, index as u16)), len);
+                extended = transport.extended(&plain, number);
+                &extended
+            }
+        };
         let Some(pictures) = track.pictures() else {
-            return security
-                .outbound
-                .seal_rtp_into(&header, payload, index, out);
+            return security.outbound.seal_rtp_into(header, payload, index, out);
         };
         let change = |payload: &mut [u8]| pictures.apply(track.codec(), payload);
         security
             .outbound
-            .seal_rtp_changed(&header, payload, index, change, out)
+            .seal_rtp_changed(header, payload, index, change, out)
+    }
+
+    /// What is sealed from here on leaves now.
+    #[inline]
+    pub fn leaves(&mut self, now: Instant) {
+        if let Some(transport) = &mut self.transport {
+            transport.leaves(now);
+        }
+    }
+
+    /// What its transport-wide feedback said, where it gives any.
+    #[must_use]
+    pub fn transport(&self) -> Option<TransportNumbers> {
+        self.transport.as_ref().map(|transport| transport.numbers())
     }
 
     /// Counts what of a frame was sent.
@@ -308,7 +346,12 @@ impl Viewer {
 
     /// What it has reported of its video since this was asked last.
     pub fn take_reception(&mut self) -> Option<Reception> {
-        self.feedback.take_reception()
+        let mut reception = self.feedback.take_reception()?;
+        if let Some(transport) = &mut self.transport {
+            // Many times as many of them as of round trips.
+            reception.rtt = transport.take_delay();
+        }
+        Some(reception)
     }
 
     /// Media may follow a nomination by time; wants to be called a few times a second.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::missing;
 use super::offer::{MediaOffer, Offer, Setup};
+use super::publish::TRANSPORT_CC;
 use crate::rtp::Media;
 
 pub use super::choose::choose_playback;
@@ -28,6 +29,8 @@ pub struct MediaAnswer {
     pub fmtp: String,
     /// RTX payload type, where offered for it (RFC 4588); video only.
     pub rtx: Option<u8>,
+    /// Id of the transport-wide sequence number, where its feedback is of use.
+    pub transport_cc: Option<u8>,
 }
 
 /// Everything the writer needs beside the offer.
@@ -158,6 +161,9 @@ fn accepted(
     mid(out, section);
     out.line(format_args!("a=sendonly"));
     transport(out, offer, section, params);
+    if let Some(id) = media.transport_cc {
+        out.line(format_args!("a=extmap:{id} {TRANSPORT_CC}"));
+    }
     codec(out, section, media);
     let ssrc = match media.media {
         Media::Video => params.ssrc.0,
@@ -233,6 +239,9 @@ fn codec(out: &mut Lines, section: &MediaOffer, media: &MediaAnswer) {
         if offered && (media.media == Media::Video || *feedback == "nack") {
             out.line(format_args!("a=rtcp-fb:{pt} {feedback}"));
         }
+    }
+    if media.transport_cc.is_some() {
+        out.line(format_args!("a=rtcp-fb:{pt} transport-cc"));
     }
     if !media.fmtp.is_empty() {
         out.line(format_args!("a=fmtp:{pt} {}", media.fmtp));

@@ -202,6 +202,7 @@ fn feedback_and_rtx_are_answered_only_as_far_as_they_work() {
             payload_type: 96,
             fmtp: String::new(),
             rtx: None,
+            transport_cc: None,
         }
     };
     let offer = Offer::parse(CHROMIUM).expect("Chromium's offer");

@@ -3,6 +3,7 @@
 use super::answer::MediaAnswer;
 use super::fit;
 use super::offer::{CodecOffer, Direction, MediaOffer, Offer, SdpError};
+use super::publish::TRANSPORT_CC;
 use crate::rtp::Media;
 use crate::rtp::codec::{Codec, TrackFacts};
 
@@ -38,6 +39,7 @@ pub fn choose_playback(
             fmtp: answered_fmtp(codec, facts),
             // Lost audio is repaired on its own SSRC, if at all: one packet is no burst to keep apart.
             rtx: codec.rtx.filter(|_| media == Media::Video),
+            transport_cc: transport_cc(section, codec),
         });
     }
     if chosen.is_empty() {
@@ -46,7 +48,27 @@ pub fn choose_playback(
             tracks(video, audio)
         )));
     }
+    // One numbering for all that is sent: in every section, under the same id (RFC 9143 §9.2), or in none.
+    let id = chosen[0].transport_cc;
+    if chosen.iter().any(|media| media.transport_cc != id) {
+        chosen
+            .iter_mut()
+            .for_each(|media| media.transport_cc = None);
+    }
     Ok(chosen)
+}
+
+/// The id of the transport-wide sequence number, where the client answers it and has no estimate of its own to tell: a
+/// browser with both stops telling (goog-remb), and its estimate costs no bytes in each packet.
+fn transport_cc(section: &MediaOffer, codec: &CodecOffer) -> Option<u8> {
+    let has = |feedback: &str| {
+        let mut offered = codec.rtcp_fb.iter();
+        offered.any(|it| it.eq_ignore_ascii_case(feedback))
+    };
+    let mut extensions = section.extensions.iter();
+    let (id, _) = extensions.find(|(_, uri)| uri == TRANSPORT_CC)?;
+    // RFC 8285 §4.2: ids of one-byte headers.
+    (has("transport-cc") && !has("goog-remb") && (1..15).contains(id)).then_some(*id)
 }
 
 /// The audio and video sections that can be answered, with their index: those that go `direction` or both ways; what WHEP

@@ -18,7 +18,7 @@ const FEEDBACK: &[&str] = &["goog-remb", "transport-cc", "ccm fir", "nack", "nac
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
-const TRANSPORT_CC: &str =
+pub(super) const TRANSPORT_CC: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// What is accepted of one m-section, and what its packets will have.

@@ -109,11 +109,26 @@ pub struct SessionStats {
     pub rtt_ms: Option<f64>,
     /// The bandwidth the viewer estimates (REMB).
     pub remb_bps: Option<u64>,
+    /// What a player's transport-wide feedback says (TWCC).
+    pub twcc: Option<Twcc>,
     /// The simulcast layer a player asked for.
     pub rid: Option<String>,
     /// A publisher's simulcast layers.
     pub layers: Vec<LayerNumbers>,
     pub seconds: f64,
+}
+
+/// What transport-wide feedback says of what a player is sent.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Twcc {
+    /// Packets that arrived.
+    pub received: u64,
+    /// Packets that did not.
+    pub lost: u64,
+    /// What arrives.
+    pub bitrate_bps: Option<u64>,
+    /// How much longer the last packets took than the fastest.
+    pub queue_ms: Option<f64>,
 }
 
 /// All sessions of a subsystem. Cheap to clone.

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 
 use super::draw::Drawn;
 use super::ice::Ice;
-use super::{Client, SessionStats};
+use super::{Client, SessionStats, Twcc};
 use crate::fanout::{ViewerHandle, ViewerNumbers};
 use crate::peer::dtls::Connection;
 use crate::stream::{Stream, StreamKey};
@@ -124,6 +124,12 @@ impl Session {
             loss_percent: numbers.loss_percent,
             rtt_ms: numbers.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
             remb_bps: numbers.remb_bps,
+            twcc: numbers.transport.map(|seen| Twcc {
+                received: seen.received,
+                lost: seen.lost,
+                bitrate_bps: seen.bitrate_bps,
+                queue_ms: seen.queue.map(|queue| queue.as_secs_f64() * 1000.0),
+            }),
             rid: self.client.rid.clone(),
             layers: numbers.layers,
             seconds: self.created.elapsed().as_secs_f64(),

@@ -93,6 +93,7 @@ pub(super) fn start(
                 drawn.track(Media::Audio, codecs[1], &chosen),
             ],
             cname: drawn.cname.as_str().into(),
+            transport_cc: chosen.first().and_then(|media| media.transport_cc),
         },
         stream: stream.clone(),
         events,

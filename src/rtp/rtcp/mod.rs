@@ -2,7 +2,7 @@
 
 mod ntp;
 mod read;
-mod transport_cc;
+pub mod transport_cc;
 mod write;
 
 #[cfg(test)]

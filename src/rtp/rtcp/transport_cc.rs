@@ -1,6 +1,7 @@
-//! Writing transport-wide congestion control feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
+//! Transport-wide congestion control feedback, written and read
+//! (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
 
-use super::{FMT_TRANSPORT_CC, RTPFB, write::push_header};
+use super::{FMT_TRANSPORT_CC, RTPFB, RtcpError, write::push_header};
 
 /// Ticks of arrival times: 250 µs, the unit of the deltas.
 pub const TICKS_PER_SECOND: u64 = 4000;
@@ -91,6 +92,85 @@ fn write_chunks(out: &mut Vec<u8>, symbols: &[u16]) {
     }
 }
 
+/// Packets that one feedback packet may be about; nobody waits so long before reporting.
+const STATUSES_MAX: usize = 4096;
+
+/// Reads what stands behind the SSRCs of a feedback packet: for each number whether it arrived, as the reference time and
+/// the ticks since then. What was told before a malformed part holds.
+pub fn read_transport_cc(
+    raw: &[u8],
+    mut tell: impl FnMut(u16, Option<(u32, i64)>),
+) -> Result<(), RtcpError> {
+    let (head, body) = raw.split_first_chunk::<8>().ok_or(RtcpError)?;
+    let base = u16::from_be_bytes([head[0], head[1]]);
+    let count = usize::from(u16::from_be_bytes([head[2], head[3]]));
+    let reference = u32::from_be_bytes([0, head[4], head[5], head[6]]);
+    if count > STATUSES_MAX {
+        return Err(RtcpError);
+    }
+    let mut covered = 0;
+    let mut chunks_len = 0;
+    while covered < count {
+        let chunk = word_at(body, chunks_len).ok_or(RtcpError)?;
+        let len = chunk_len(chunk);
+        if len == 0 {
+            return Err(RtcpError);
+        }
+        covered += len;
+        chunks_len += 2;
+    }
+    let (chunks, mut deltas) = body.split_at(chunks_len);
+    let mut number = base;
+    let mut left = count;
+    let mut ticks = 0;
+    for chunk in chunks.chunks_exact(2) {
+        let chunk = u16::from_be_bytes([chunk[0], chunk[1]]);
+        for index in 0..chunk_len(chunk).min(left) {
+            let arrival = match symbol_of(chunk, index) {
+                SMALL => {
+                    let (delta, rest) = deltas.split_first().ok_or(RtcpError)?;
+                    deltas = rest;
+                    ticks += i64::from(*delta);
+                    Some((reference, ticks))
+                }
+                LARGE => {
+                    let (delta, rest) = deltas.split_first_chunk::<2>().ok_or(RtcpError)?;
+                    deltas = rest;
+                    ticks += i64::from(i16::from_be_bytes(*delta));
+                    Some((reference, ticks))
+                }
+                _ => None,
+            };
+            tell(number, arrival);
+            number = number.wrapping_add(1);
+        }
+        left -= chunk_len(chunk).min(left);
+    }
+    Ok(())
+}
+
+fn word_at(bytes: &[u8], at: usize) -> Option<u16> {
+    let word = bytes.get(at..at + 2)?;
+    Some(u16::from_be_bytes([word[0], word[1]]))
+}
+
+/// Statuses in a chunk: a run (§3.1.3), or a vector of one-bit or two-bit symbols (§3.1.4).
+fn chunk_len(chunk: u16) -> usize {
+    match chunk >> 14 {
+        0b10 => 14,
+        0b11 => VECTOR_LEN,
+        _ => usize::from(chunk & 0x1fff),
+    }
+}
+
+fn symbol_of(chunk: u16, index: usize) -> u16 {
+    match chunk >> 14 {
+        0b10 => chunk >> (13 - index) & 1,
+        0b11 => chunk >> (12 - 2 * index) & 3,
+        _ => chunk >> 13 & 3,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +224,40 @@ mod tests {
         let written = write_transport_cc(&mut out, 1, 2, 65_530, 9, &arrivals);
         assert_eq!(written, arrivals.len());
         assert_eq!(read(&out), (65_530, 9, arrivals));
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_so_are_one_bit_vectors() {
+        let mut arrivals: Vec<Option<u64>> = vec![Some(100_000), None, Some(100_003)];
+        arrivals.extend((0..40).map(|n| Some(100_010 + n)));
+        arrivals.extend([Some(100_020), None, None, Some(120_000), Some(119_990)]);
+        let mut out = Vec::new();
+        write_transport_cc(&mut out, 1, 2, 65_530, 9, &arrivals);
+        let mut seen = Vec::new();
+        let tell = |number, arrival: Option<(u32, i64)>| {
+            assert_eq!(number, 65_530_u16.wrapping_add(seen.len() as u16));
+            seen.push(arrival.map(|(base, ticks)| u64::from(base) * 256 + ticks as u64));
+        };
+        assert_eq!(read_transport_cc(&out[12..], tell), Ok(()));
+        assert_eq!(seen, arrivals);
+        let vector = [0, 5, 0, 3, 0, 0, 1, 0, 0b1010_1000, 0, 4, 6];
+        let mut seen = Vec::new();
+        let tell = |number, arrival| seen.push((number, arrival));
+        assert_eq!(read_transport_cc(&vector, tell), Ok(()));
+        assert_eq!(
+            seen,
+            [(5, Some((1, 4))), (6, None), (7, Some((1, 10)))],
+            "{vector:?}"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_feedback_is_read_calmly(raw in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let mut told = 0;
+            let _ = read_transport_cc(&raw, |_, _| told += 1);
+            proptest::prop_assert!(told <= STATUSES_MAX);
+        }
     }
 
     #[test]

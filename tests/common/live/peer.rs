@@ -80,6 +80,7 @@ impl Peer {
                 },
                 tracks: [Some(track), None],
                 cname: "cname".into(),
+                transport_cc: None,
             },
             stream: stream.clone(),
             events: sender,

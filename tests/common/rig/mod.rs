@@ -111,6 +111,7 @@ impl Rig {
             },
             tracks,
             cname: "cname".into(),
+            transport_cc: None,
         };
         Self {
             now,
