@@ -73,6 +73,13 @@ window.bench = (() => {
         all.lost = entry.packetsLost ?? 0;
         all.bufferMs = (1000 * entry.jitterBufferDelay) / entry.jitterBufferEmittedCount;
         all.decodeMs = (1000 * entry.totalDecodeTime) / entry.framesDecoded;
+        all.keyFrames = entry.keyFramesDecoded ?? 0;
+      }
+    }
+    const publisher = peers.get('publisher');
+    for (const entry of (await publisher?.pc.getStats())?.values() ?? []) {
+      if (entry.type === 'outbound-rtp') {
+        all.published = entry.framesSent ?? 0;
       }
     }
     return all;
