@@ -121,13 +121,13 @@ impl Viewer {
             self.link.counters.rtcp_malformed.inc();
         }
         if let Some(transport) = &mut self.transport {
-            let items = rtcp::parse(packet).map_while(Result::ok);
-            let read = |item| match item {
-                rtcp::Item::TransportCc(feedback) => transport.feedback(feedback.raw),
-                _ => true,
-            };
-            if !items.map(read).fold(true, |all, one| all && one) {
-                self.link.counters.rtcp_malformed.inc();
+            for item in rtcp::parse(packet).map_while(Result::ok) {
+                let rtcp::Item::TransportCc(feedback) = item else {
+                    continue;
+                };
+                if !transport.feedback(feedback.raw) {
+                    self.link.counters.rtcp_malformed.inc();
+                }
             }
         }
         if news.keyframe_requests > 0 {
