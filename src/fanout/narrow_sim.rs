@@ -147,15 +147,15 @@ impl Sim {
     }
 
     fn server(&mut self, ms: u64) {
-        if ms % AUDIO_MS == 0 {
+        if ms.is_multiple_of(AUDIO_MS) {
             self.audio_sent += 1;
             self.audio_bytes += wire_len(AUDIO_PACKET) as u32;
             self.transmit(Packet::Audio(self.audio_sent - 1), AUDIO_PACKET);
         }
-        if ms % 500 == 0 {
+        if ms.is_multiple_of(500) {
             self.transmit(Packet::Report(self.now), 40);
         }
-        if ms % FRAME_MS == 0 {
+        if ms.is_multiple_of(FRAME_MS) {
             let batch = self.frame();
             self.history.keep(&batch);
             self.live(&batch);
@@ -184,7 +184,7 @@ impl Sim {
         let audio_bps = AUDIO_PACKET as u64 * 8 * 1000 / AUDIO_MS;
         let gop_bytes = (stream_bps - audio_bps) / 8 * FRAME_MS * gop_frames / 1000;
         let part = gop_bytes / (gop_frames - 1 + KEY_TIMES);
-        let keyframe = self.frames % gop_frames == 0;
+        let keyframe = self.frames.is_multiple_of(gop_frames);
         let bytes = if keyframe { part * KEY_TIMES } else { part } as usize;
         let count = bytes.div_ceil(PACKET);
         let span = |number: usize| PacketSpan {
@@ -295,7 +295,7 @@ impl Sim {
     fn judge(&mut self, report: &Report) {
         if report.wants_keyframe {
             if !self.start.catches_up() && self.start.answers(self.now) {
-                self.from_keyframe();
+                self.begin_anew();
             }
             return;
         }
@@ -324,10 +324,10 @@ impl Sim {
         self.turned.push(self.now - self.began);
         self.start.pause();
         self.joining.remove(VIEWER);
-        self.from_keyframe();
+        self.begin_anew();
     }
 
-    fn from_keyframe(&mut self) {
+    fn begin_anew(&mut self) {
         if let Some(next) = self.history.gop_start(self.now) {
             self.line = self.sent.len();
             self.start.begin(next);

@@ -121,12 +121,12 @@ impl Viewer {
             self.link.counters.rtcp_malformed.inc();
         }
         if let Some(transport) = &mut self.transport {
-            let items = rtcp::parse(packet).map_while(Result::ok);
+            let mut items = rtcp::parse(packet).map_while(Result::ok);
             let read = |item| match item {
                 rtcp::Item::TransportCc(feedback) => transport.feedback(feedback.raw),
                 _ => true,
             };
-            if !items.map(read).fold(true, |all, one| all && one) {
+            if !items.all(read) {
                 self.link.counters.rtcp_malformed.inc();
             }
         }
