@@ -27,7 +27,10 @@ LIBDIR_ABS  = $(if $(filter /%,$(LIBDIR)),$(LIBDIR),$(PREFIX)/$(LIBDIR))
 BUILD_NEEDS = gcc=gcc g++=g++ make=make cmake=cmake binutils=objcopy pkg-config=pkg-config libclang-dev=
 DEMO_NEEDS  = $(BUILD_NEEDS) ffmpeg=ffmpeg
 TEST_NEEDS  = $(DEMO_NEEDS) python3-venv= chromium=chromium chromium-driver=chromedriver valgrind=valgrind openssl=openssl libssl-dev= procps=ps curl=curl \
-              golang-go=go python3-cffi= dpkg-dev=dpkg-deb iproute2=ip nftables=nft conntrack=conntrack
+              golang-go=go python3-cffi= dpkg-dev=dpkg-deb iproute2=ip nftables=nft conntrack=conntrack \
+              python3-gi= gir1.2-gst-plugins-base-1.0= gir1.2-gst-plugins-bad-1.0= gstreamer1.0-plugins-base= \
+              gstreamer1.0-plugins-good= gstreamer1.0-plugins-bad= gstreamer1.0-plugins-ugly= gstreamer1.0-libav= \
+              gstreamer1.0-nice=
 
 .DELETE_ON_ERROR:
 .PHONY: all build install uninstall demo test check-all bench fuzz header fmt-check lint clean cargo-build needs-build needs-test
@@ -113,13 +116,16 @@ test: needs-test
 	set -e; go=$$(scripts/go-path.sh) || [ "$$CI" != true ]; PATH="$${go:+$$go:}$$PATH"; export PATH; \
 	$(CARGO) test --locked; scripts/check-memory.sh; scripts/go-tests.sh
 
-# What takes longer or wants a quiet machine: Go's tests again and again, licences (cargo-deny), other targets (rustup's
-# musl and aarch64, Debian's musl-tools and cross compilers), measurements, and the soak tests.
+# What takes longer or wants a quiet machine: AddressSanitizer (valgrind is part of `test`), Go's tests again and again and
+# golangci-lint, licences (cargo-deny), other targets (rustup's musl and aarch64, Debian's musl-tools, cross compilers and
+# qemu-user-static), a minute of each fuzz target, measurements, and the long soak.
 check-all: test
-	scripts/go-tests.sh --long
+	scripts/asan.sh
+	set -e; go=$$(scripts/go-path.sh) || [ "$$CI" != true ]; PATH="$${go:+$$go:}$$PATH"; export PATH; \
+	scripts/go-tests.sh --long; scripts/golangci.sh; scripts/musl.sh
 	scripts/licences.sh
-	scripts/musl.sh
 	scripts/aarch64.sh
+	$(MAKE) fuzz MINUTES=1
 	$(CARGO) test --locked --release -- --ignored
 
 # The contenders side by side; a package of its own, with its own lock.

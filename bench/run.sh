@@ -1,7 +1,9 @@
 #!/bin/sh
 # Every figure, one program after the other; the numbers as JSON lines in bench/target/figures.json, the CPU per packet as
-# a picture in bench/target/send_path.svg. As root over both kinds of veth pair too, else over loopback alone; with Pion
-# where go is there. Arguments go to the programs that compare servers: --runs N, --seconds N, --contender NAME=PROGRAM.
+# a picture in bench/target/send_path.svg and docs/send_path.svg, where the README shows it. As root over both kinds of veth
+# pair too, else over loopback alone; with Pion where go is there; a browser where chromedriver and FFmpeg are there, beside
+# MediaMTX where MEDIAMTX names its program. Arguments go to the programs that compare servers: --runs N, --seconds N,
+# --contender NAME=PROGRAM. ONLY="ingest browser_compare" runs some of the programs, in this order, and adds to the figures.
 set -eu
 cd "$(dirname "$0")"
 export CARGO_TARGET_DIR="$PWD/target"
@@ -19,8 +21,13 @@ else
     echo "over loopback alone: a veth pair needs root and ip" >&2
 fi
 figures=target/figures.json
-: >"$figures"
+only=${ONLY:-}
+test -n "$only" || : >"$figures"
 run() {
+    case " ${only:-$1} " in
+        *" $1 "*) ;;
+        *) return 0 ;;
+    esac
     echo
     echo "== $1"
     program=$1
@@ -33,6 +40,18 @@ run send_path --servers corertc,floor,webrtc $pion --link "$links" --viewers 1,1
 # shellcheck disable=SC2086
 run memory --servers corertc,floor,webrtc $pion "$@"
 run start_hook
+# shellcheck disable=SC2086
+run ingest --servers corertc-udp,corertc-rtsp,corertc-direct,webrtc-whip $pion --publishers 1,10 "$@"
+if command -v chromedriver >/dev/null && command -v ffmpeg >/dev/null; then
+    run browser_compare --mediamtx "${MEDIAMTX:-}" "$@"
+else
+    echo "without a browser: chromedriver or ffmpeg is missing" >&2
+fi
 echo
-echo "figures: bench/$figures, bench/target/send_path.svg"
+echo "figures: bench/$figures"
+if [ -s target/send_path.svg ]; then
+    # Not one of a run that was cut short.
+    test -n "$failed" || cp target/send_path.svg ../docs/send_path.svg
+    echo "picture: docs/send_path.svg"
+fi
 test -z "$failed"

@@ -23,11 +23,6 @@ for module in . tests examples/core; do
   (cd $module && go vet ./...)
 done
 CGO_ENABLED=0 go vet ./...
-if command -v golangci-lint >/dev/null 2>&1; then
-  for module in . tests examples/core; do
-    (cd $module && golangci-lint run ./...)
-  done
-fi
 
 # -count=1: Go's cache does not see that the library is another. Neither does its linker with the static one: the flag of
 # this file's hash makes it link again.

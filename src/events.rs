@@ -51,20 +51,32 @@ struct Queue {
 impl Events {
     /// Queues an event; a full queue counts it as lost instead.
     pub fn push(&self, kind: EventKind, stream_id: &str, detail: serde_json::Value) {
+        self.push_all(kind, stream_id, [detail].into_iter());
+    }
+
+    /// Queues an event for each of `details`, one after the other.
+    pub fn push_all(
+        &self,
+        kind: EventKind,
+        stream_id: &str,
+        details: impl Iterator<Item = serde_json::Value>,
+    ) {
         let mut waiting = self
             .inner
             .waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= CAPACITY {
-            self.inner.lost.fetch_add(1, Ordering::Relaxed);
-            return;
+        for detail in details {
+            if waiting.len() >= CAPACITY {
+                self.inner.lost.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            waiting.push_back(Event {
+                kind,
+                stream_id: stream_id.to_owned(),
+                detail,
+            });
         }
-        waiting.push_back(Event {
-            kind,
-            stream_id: stream_id.to_owned(),
-            detail,
-        });
         drop(waiting);
         self.inner.ready.notify_one();
     }

@@ -70,6 +70,7 @@ counters! {
     publish_bytes_in: "Bytes of RTP of publishers.",
     publish_dropped: "Packets of publishers with a payload type or stream that was not negotiated, or malformed.",
     publish_lost: "Packets of publishers that never came.",
+    publish_jumps: "Jumps of a publisher's timestamps, beyond the time that passed or back.",
     publish_repaired: "Packets of publishers that came after they were asked for again.",
     nack_out: "Packets publishers were asked for again (NACK).",
     pli_out: "Key frames publishers were asked for (PLI and FIR).",

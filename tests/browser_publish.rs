@@ -266,3 +266,60 @@ fn the_publish_page_publishes_and_says_when_it_cannot() {
         }
     });
 }
+
+/// Text of an element of the page.
+fn text(browser: &Browser, id: &str) -> String {
+    let script = format!("return document.getElementById('{id}').textContent");
+    let text = browser.run(&script, vec![]);
+    text.as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_publish_page_says_what_is_not_allowed_and_sends_what_was_chosen() {
+    let _turn = one_at_a_time();
+    let host = Host::with(|settings| settings.publish_token = Some("secret".to_owned()));
+    ingest(&host, "cam", Some(Codec::Vp8));
+    let browser = Browser::start();
+    let says = |id: &str, what: &str| {
+        eventually(what, PATIENCE, || match text(&browser, id) {
+            text if text.contains(what) => Ok(()),
+            text => Err(text),
+        });
+    };
+    let press = "document.getElementById('start').click()";
+    let page = host.url("/publish/cam");
+    browser.goto(&page);
+    browser.run(press, vec![]);
+    says("state", "not authorised");
+    browser.goto(&format!("{page}?token=secret"));
+    for (error, words) in [
+        ("NotAllowedError", "no permission"),
+        ("NotReadableError", "in use by another program"),
+        ("NotFoundError", "no such device"),
+    ] {
+        let refuse = "const md = navigator.mediaDevices; window.real ??= md.getUserMedia.bind(md); \
+                      md.getUserMedia = () => Promise.reject(new DOMException('no', arguments[0]));";
+        browser.run(refuse, vec![json!(error)]);
+        browser.run(press, vec![]);
+        says("state", words);
+    }
+    let choose = "navigator.mediaDevices.getUserMedia = window.real; \
+                  const size = document.getElementById('size'); size.value = '640x360'; \
+                  size.dispatchEvent(new Event('change'));";
+    browser.run(choose, vec![]);
+    let preview = "return document.getElementById('preview').videoWidth";
+    eventually("a preview of that size", PATIENCE, || {
+        match browser.run(preview, vec![]) {
+            width if width == 640 => Ok(()),
+            width => Err(width.to_string()),
+        }
+    });
+    // The fake camera and microphone by their names.
+    says("camera", "fake_device_0");
+    says("microphone", "Fake");
+    browser.run(press, vec![]);
+    says("state", "live");
+    says("numbers", "640 × 360");
+    browser.run(press, vec![]);
+    says("state", "not publishing");
+}

@@ -10,7 +10,7 @@ use serde_json::json;
 use input_rig::common::browser::Browser;
 use input_rig::common::one_at_a_time;
 use input_rig::common::site::Site;
-use input_rig::{Reading, host, input_stats, probe, scratch, start_input};
+use input_rig::{Reading, host, input_stats, probe, scratch, skews, start_input};
 
 fn record(codec: Codec, mime_type: &str, form: InputTransport) {
     let _turn = one_at_a_time();
@@ -62,4 +62,30 @@ fn h264_over_udp() {
 #[test]
 fn vp8_over_rtsp() {
     record(Codec::Vp8, "video/VP8", InputTransport::Rtsp);
+}
+
+#[test]
+fn picture_and_sound_of_a_browser_are_in_step_in_the_file() {
+    let _turn = one_at_a_time();
+    let host = host(InputTransport::Rtsp);
+    let legs = start_input(&host, "cam", &ProcessSettings::default());
+    let file = scratch("chromium-skew.mkv");
+    let mut reading = Reading::start(&legs, &file);
+    let site = Site::start();
+    let browser = Browser::on(&site);
+    let options = json!({ "codec": "video/H264", "flashing": true });
+    let answer = browser.publish("pub", &host.url("/whip/cam"), options);
+    assert_eq!(answer["status"], 201, "{answer}");
+    browser.until_sent("pub", "eight seconds of pictures", |sent| {
+        sent.state == "connected" && sent.frames_encoded > 240
+    });
+    host.subsystem.input_stop("cam").unwrap();
+    assert_eq!(reading.ended().0, Some(0));
+    probe(&file).assert_monotonic();
+    let skews = skews(&file);
+    assert!(skews.len() >= 4, "{skews:?}");
+    // The browser's own reports come up to a second after its first packets: until then sound and picture are placed by
+    // arrival.
+    let later = &skews[2..];
+    assert!(later.iter().all(|it| it.abs() < 0.05), "{skews:?}");
 }

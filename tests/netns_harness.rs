@@ -4,6 +4,7 @@
 mod common;
 
 use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
 use std::time::Duration;
 
 use common::browser::Browser;
@@ -59,6 +60,28 @@ fn a_client_is_seen_behind_its_router_whose_port_and_address_change() {
     assert_ne!(third.ip(), second.ip());
     server.send_to(b"down", third).unwrap();
     client.recv(&mut [0; 10]).unwrap();
+}
+
+#[test]
+fn nothing_is_left_of_a_network_whose_test_panicked() {
+    let Some(network) = Network::new() else {
+        return;
+    };
+    let names = network.names();
+    let there = || {
+        let said = |what: &[&str]| Command::new("ip").args(what).output().unwrap().stdout;
+        let all = [said(&["-br", "link"]), said(&["netns"])].concat();
+        let all = String::from_utf8(all).unwrap();
+        let words: Vec<&str> = all.split([' ', '@', '\n']).collect();
+        names.each_ref().map(|name| words.contains(&name.as_str()))
+    };
+    assert_eq!(there(), [true; 3]);
+    let panicked = std::thread::spawn(move || {
+        let _network = network;
+        std::panic::resume_unwind(Box::new("on purpose"));
+    });
+    assert!(panicked.join().is_err());
+    assert_eq!(there(), [false; 3]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Every twentieth packet to one Chromium viewer is lost by its router: what is lost comes again, and nobody sees it.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod common;
 
@@ -101,7 +101,8 @@ fn loss_causes_no_freeze_in_the_median_run() {
             assert_eq!(lost > 20, percent > 0, "{name}: {lost} lost");
             let count = after.freezes - before.freezes;
             let time = Duration::from_secs_f64(after.freeze_seconds - before.freeze_seconds);
-            println!("{name}: {lost} packets lost, {count} freezes, {time:?}");
+            let thinned = setting.host.counter("frames_thinned");
+            println!("{name}: {lost} packets lost, {count} freezes, {time:?}, {thinned} thinned");
             freezes[kind].push(count);
             stood[kind].push(time);
             setting.network.lose(Towards::Clients, 0);

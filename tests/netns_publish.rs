@@ -1,6 +1,6 @@
 //! Chromium publishes over a network that loses every twentieth packet and holds each up for up to 30 ms: what is lost is
 //! asked for and comes again, and FFmpeg's file has one line for each medium, in step.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod input_rig;
 
@@ -78,10 +78,10 @@ fn is_repaired_and_recorded(codec: Codec, frames: u64) {
         "{count} frames, longest steps {steps:?} s of {durations:?} s, sound behind by {skews:?} s"
     );
     println!("{file}");
-    // What its encoder counted before FFmpeg read, and what never came, are few.
-    assert!(count * 10 >= sent.frames_encoded * 9, "{seen}; {file}");
-    // It leaves out frames while it thinks little of the network; sound that is lost is not asked for.
-    assert!(steps[0] < 0.5 && steps[1] < 0.25, "{file}");
+    // Without repair every third frame or so would miss a packet.
+    assert!(count * 100 >= sent.frames_encoded * 95, "{seen}; {file}");
+    // Its encoder leaves out frames while it thinks little of the network; sound that is lost is not asked for.
+    assert!(steps[0] < 1.0 && steps[1] < 0.25, "{file}");
     assert!((durations[0] - durations[1]).abs() < 0.5, "{file}");
     let median = skews[skews.len() / 2];
     assert!(skews.len() > 4 && median.abs() < 0.05, "{file}");

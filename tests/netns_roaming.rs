@@ -1,6 +1,6 @@
 //! A viewer behind a router that forgets its mapping: its port changes, then its address. It knows nothing of it and asks
 //! for nothing: the same session goes on.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod common;
 #[path = "common/live/mod.rs"]

@@ -1,22 +1,24 @@
-//! docs/protocol.md keeps up: every line of WHEP stands in it, and every test that it names exists.
+//! docs/protocol.md keeps up: every line of WHIP and WHEP and of their clients stands in it, and every test that it names exists.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// WHEP's lines of the protocol; those between are WHIP's, or of extensions that don't exist here.
+/// The lines of the protocol.
 const LINES: &[(u32, u32)] = &[
     (1, 18),
     (20, 26),
     (30, 34),
-    (40, 47),
+    (40, 48),
     (50, 55),
     (60, 75),
-    (80, 80),
-    (82, 92),
-    (95, 107),
+    (80, 107),
+    (110, 120),
 ];
+
+/// The lines of clients.
+const CLIENTS: &[(u32, u32)] = &[(1, 14), (20, 41), (45, 45), (50, 52), (60, 63), (70, 83)];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -50,9 +52,11 @@ fn every_line_stands_in_the_table_once() {
     let ids: Vec<String> = rows().into_iter().map(|(id, _)| id).collect();
     let unique: BTreeSet<&String> = ids.iter().collect();
     assert_eq!(unique.len(), ids.len(), "a line stands there twice");
-    for number in LINES.iter().flat_map(|(from, to)| *from..=*to) {
-        let id = format!("P{number:03}");
-        assert!(ids.contains(&id), "{id} is missing");
+    for (letter, lines) in [('P', LINES), ('C', CLIENTS)] {
+        for number in lines.iter().flat_map(|(from, to)| *from..=*to) {
+            let id = format!("{letter}{number:03}");
+            assert!(ids.contains(&id), "{id} is missing");
+        }
     }
 }
 

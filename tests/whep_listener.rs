@@ -47,6 +47,7 @@ fn a_post_over_tcp_plays_and_a_delete_ends() {
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     let location = answer
         .lines()
+        // C005: OBS reads behind the first blank.
         .find_map(|line| line.strip_prefix("location: "))
         .expect("a Location");
     let delete = raw(

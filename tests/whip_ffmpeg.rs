@@ -5,67 +5,18 @@
 mod common;
 
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use corertc::rtp::Media;
 use corertc::rtp::codec::Codec;
-use corertc::stream::{FrameBatch, Sink, StreamKey};
 
+use common::browser::Browser;
 use common::host::Host;
+use common::kept::Kept;
 use common::publish::ingest;
+use common::site::Site;
 use common::{PATIENCE, Scratch, eventually, one_at_a_time};
-
-/// What a frame said: medium, first number, packets, timestamp, key frame.
-type Said = (Media, u64, u64, u32, bool);
-
-#[derive(Default)]
-struct Kept(Mutex<Vec<Said>>);
-
-impl Sink for Kept {
-    fn deliver(&self, _: StreamKey, batch: Arc<FrameBatch>) {
-        let packets = batch.packets.len() as u64;
-        let said = (
-            batch.media,
-            batch.first_seq,
-            packets,
-            batch.timestamp,
-            batch.keyframe,
-        );
-        self.0.lock().unwrap().push(said);
-    }
-}
-
-impl Kept {
-    fn of(&self, media: Media) -> Vec<Said> {
-        let all = self.0.lock().unwrap();
-        all.iter().filter(|it| it.0 == media).copied().collect()
-    }
-
-    /// Waits for so many more frames of both media.
-    fn grows(&self, by: usize) {
-        let before = [Media::Video, Media::Audio].map(|media| self.of(media).len());
-        eventually("frames of both media", PATIENCE, || {
-            let now = [Media::Video, Media::Audio].map(|media| self.of(media).len());
-            match now[0] >= before[0] + by && now[1] >= before[1] + by {
-                true => Ok(()),
-                false => Err(format!("{before:?} {now:?}")),
-            }
-        });
-    }
-
-    /// Numbers without a hole, time that never goes back, a key frame first.
-    fn is_one_line(&self) {
-        assert!(self.of(Media::Video)[0].4, "it starts with a key frame");
-        for media in [Media::Video, Media::Audio] {
-            for pair in self.of(media).windows(2) {
-                assert_eq!(pair[0].1 + pair[0].2, pair[1].1, "{pair:?}");
-                let step = pair[1].3.wrapping_sub(pair[0].3).cast_signed();
-                assert!((0..90_000 * 20).contains(&step), "{pair:?}");
-            }
-        }
-    }
-}
 
 /// A publishing FFmpeg; killed where it is dropped.
 struct Publisher(Child);
@@ -172,7 +123,28 @@ fn ffmpeg_publishes_with_a_certificate_of_its_own() {
         .status()
         .unwrap();
     assert!(made.success());
-    publishes(&["-cert_file", &cert, "-key_file", &key]);
+    let own = ["-cert_file", &cert, "-key_file", &key];
+    publishes(&own);
+    publishes(&[&own[..], &["-whip_flags", "dtls_active"]].concat());
+}
+
+/// C010, C030: neither OBS nor FFmpeg answers a request for a key frame, and the next one is ten seconds away.
+#[test]
+fn a_viewer_of_a_publisher_that_ignores_requests_begins_with_what_is_kept() {
+    let _turn = one_at_a_time();
+    let host = Host::with(|settings| settings.whip_direct = true);
+    let point = ingest(&host, "cam", Some(Codec::H264));
+    let kept = Arc::new(Kept::default());
+    point.stream().attach(kept.clone());
+    let site = Site::start();
+    let browser = Browser::on(&site);
+    let _publisher = Publisher::start(&host.url("/whip/cam"), &["-g", "300"]);
+    kept.grows(60);
+    browser.watch("viewer", &host.url("/whep/cam"));
+    browser.sees_motion("viewer");
+    let frames = kept.of(Media::Video);
+    let keyframes = frames.iter().filter(|frame| frame.4).count();
+    assert_eq!(keyframes, 1, "of {} frames", frames.len());
 }
 
 /// A publisher that was killed says nothing: 3 s later whoever comes gets the ingest, and the line goes on.

@@ -73,7 +73,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// P001, P003, P009, P010, P016, P031, P050, P093, P106.
+/// P001, P003, P009, P010, P016, P031, P050, P093, P106; C002, C004: one Location, without the query (C060: Larix has one).
 #[test]
 fn a_post_makes_a_session_with_all_its_headers() {
     let mut settings = settings();
@@ -85,8 +85,10 @@ fn a_post_makes_a_session_with_all_its_headers() {
     }];
     let subsystem = subsystem(settings);
     ingest(&subsystem, "a/b:c");
-    let response = publish(&subsystem, "/rtc/whip/a%2Fb%3Ac");
+    let response = publish(&subsystem, "/rtc/whip/a%2Fb%3Ac?app=live&stream=cam");
     assert!(location(&response).starts_with("/rtc/whip/a%2Fb%3Ac/"));
+    assert!(!location(&response).contains('?'));
+    assert_eq!(response.headers().get_all("location").iter().count(), 1);
     assert_eq!(header(&response, "content-type"), "application/sdp");
     assert_eq!(header(&response, "cache-control"), "no-store");
     assert_eq!(header(&response, "accept-patch"), FRAGMENT);
@@ -308,15 +310,22 @@ fn a_layer_that_is_not_there_is_404_and_names_those_that_are() {
     assert_problem(&play(&subsystem, "/whep/cam?rid=h"), 409, "no media");
     location(&publish(&subsystem, "/whip/cam"));
     // Sound is enough to be live; OBS's layers are those of its offer.
-    let opus = [0x80, 121, 0, 1, 0, 0, 0, 9, 0, 0, 0, 7, 0xfc, 0xff, 0xfe];
-    point.datagram(&opus, Instant::now());
+    for seq in 0..20_u8 {
+        let at = u16::from(seq) * 960;
+        let mut opus = vec![0x80, 121, 0, seq, 0, 0];
+        opus.extend(at.to_be_bytes());
+        opus.extend([0, 0, 0, 7, 0xfc, 0xff, 0xfe, 1, 2, 3]);
+        point.datagram(&opus, Instant::now());
+    }
     for path in ["/whep/cam?rid=h", "/whep/cam?source=ingest&rid=h"] {
         assert_problem(&play(&subsystem, path), 404, "\"h\": there are 0, 1, 2");
     }
     let session = location(&play(&subsystem, "/whep/cam?rid=1"));
     let stats: serde_json::Value = serde_json::from_str(&subsystem.stats_json()).unwrap();
     let sessions = stats["sessions"].as_array().unwrap();
-    let player = sessions.iter().find(|it| it["direction"] == "play");
+    let player = sessions
+        .iter()
+        .find(|it| it["stream"] == "cam" && it["direction"] == "play");
     assert_eq!(player.unwrap()["rid"], "1");
     assert_eq!(call(&subsystem, "DELETE", &session).status(), 200);
 }

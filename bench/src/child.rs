@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::ingest::{publishing, reading};
 use crate::{host, run, servers};
 
 const ROLE: &str = "--role";
@@ -28,6 +29,8 @@ pub fn play_role() {
     let outcome = match role.as_str() {
         "viewers" => run::viewers(),
         "feed" => run::feed(),
+        "publishers" => publishing::run(),
+        "readers" => reading::run(),
         server => servers::serve(server),
     };
     if let Err(error) = outcome {
@@ -45,10 +48,10 @@ pub struct Child {
 }
 
 impl Child {
-    /// This executable as `role`, kept on `core`, in the network namespace given.
+    /// This executable as `role`, kept on `core` unless that is None, in the network namespace given.
     pub fn role(
         role: &str,
-        core: usize,
+        core: impl Into<Option<usize>>,
         namespace: Option<&str>,
         more: &[&str],
     ) -> io::Result<Self> {
@@ -61,7 +64,10 @@ impl Child {
             }
             None => Command::new(executable),
         };
-        command.args([ROLE, role, &core.to_string()]).args(more);
+        let core = core
+            .into()
+            .map_or("any".to_owned(), |core| core.to_string());
+        command.args([ROLE, role, &core]).args(more);
         Self::spawn(command)
     }
 

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Bytes of an RTP packet, header included.
-const PACKET: usize = 1200;
+pub(crate) const PACKET: usize = 1200;
 /// Frames from one key frame to the next.
-const KEY_FRAME_EVERY: u32 = 60;
+pub(crate) const KEY_FRAME_EVERY: u32 = 60;
 /// x264's baseline 3.1 parameter sets of a 1280x720 picture: SPS and PPS, each with its length as in a STAP-A.
 const PARAMETER_SETS: &[u8] = &[
     0x00, 0x17, 0x67, 0x42, 0xc0, 0x1f, 0xd9, 0x00, 0x50, 0x05, 0xbb, 0x01, 0x10, 0x00, 0x00, 0x03,
@@ -79,23 +79,29 @@ impl Feed {
         packet.extend_from_slice(&self.sequence.to_be_bytes());
         packet.extend_from_slice(&self.frame.wrapping_mul(3000).to_be_bytes());
         packet.extend_from_slice(&self.ssrc.to_be_bytes());
-        let slice_from = u32::from(key && packets > 1);
-        if index < slice_from {
-            // STAP-A (RFC 6184 §5.7.1): the parameter sets are the first packet of a key frame.
-            packet.push(0x78);
-            packet.extend_from_slice(PARAMETER_SETS);
-            return;
-        }
-        // FU-A (RFC 6184 §5.8) of an IDR slice, or of a P slice.
-        let nal_type = if key { 5 } else { 1 };
-        packet.push(0x7c);
-        // A fragment is never start and end at once: a frame of one packet goes without its end.
-        let (first, end) = (index == slice_from, last && index != slice_from);
-        packet.push(u8::from(first) << 7 | u8::from(end) << 6 | nal_type);
-        if first {
-            // first_mb 0, slice type I or P, picture parameter set 0.
-            packet.extend_from_slice(if key { &[0x88, 0x84] } else { &[0x9a, 0x24] });
-        }
-        packet.resize(PACKET, 0xa5);
+        payload(packet, key, index, packets);
     }
+}
+
+/// Appends the payload of packet `index` of a frame of `packets`: the RTP packet is [`PACKET`] bytes long then.
+pub(crate) fn payload(packet: &mut Vec<u8>, key: bool, index: u32, packets: u32) {
+    let last = index + 1 == packets;
+    let slice_from = u32::from(key && packets > 1);
+    if index < slice_from {
+        // STAP-A (RFC 6184 §5.7.1): the parameter sets are the first packet of a key frame.
+        packet.push(0x78);
+        packet.extend_from_slice(PARAMETER_SETS);
+        return;
+    }
+    // FU-A (RFC 6184 §5.8) of an IDR slice, or of a P slice.
+    let nal_type = if key { 5 } else { 1 };
+    packet.push(0x7c);
+    // A fragment is never start and end at once: a frame of one packet goes without its end.
+    let (first, end) = (index == slice_from, last && index != slice_from);
+    packet.push(u8::from(first) << 7 | u8::from(end) << 6 | nal_type);
+    if first {
+        // first_mb 0, slice type I or P, picture parameter set 0.
+        packet.extend_from_slice(if key { &[0x88, 0x84] } else { &[0x9a, 0x24] });
+    }
+    packet.resize(PACKET, 0xa5);
 }

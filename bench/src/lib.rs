@@ -4,10 +4,12 @@
 //! viewers with the feed ([`crowd`], [`feed`]). The two children are this very executable again ([`child`]), so CPU and
 //! memory of a server are those of a process that does nothing else.
 
+pub mod browser;
 pub mod child;
 pub mod crowd;
 pub mod feed;
 pub mod host;
+pub mod ingest;
 pub mod link;
 pub mod plot;
 pub mod report;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::child::{self, Child};
 use crate::crowd::{Crowd, Join};
 use crate::feed::Feed;
+use crate::ingest::reading;
 use crate::link::Link;
 use crate::{host, report};
 
@@ -20,7 +21,13 @@ const TRICKLE: Duration = Duration::from_millis(500);
 /// A server by name: ours by the name alone, any other by `--contender NAME=PROGRAM`.
 #[must_use]
 pub fn servers() -> Vec<(String, Option<String>)> {
-    let named = report::argument("--servers").unwrap_or_else(|| "corertc,webrtc".to_owned());
+    servers_or("corertc,webrtc")
+}
+
+/// The same, with others where `--servers` names none.
+#[must_use]
+pub fn servers_or(default: &str) -> Vec<(String, Option<String>)> {
+    let named = report::argument("--servers").unwrap_or_else(|| default.to_owned());
     let ours = named.split(',').filter(|name| !name.is_empty());
     let mut servers: Vec<_> = ours.map(|name| (name.to_owned(), None)).collect();
     let mut arguments = std::env::args();
@@ -138,6 +145,7 @@ pub fn viewers() -> Result<(), String> {
                 "gcm": totals.gcm, "dtls_clients": totals.dtls_clients, "connected": totals.connected,
             })
         }
+        "latencies" => reading::summary(crowd.latencies_ns()),
         "leave" => {
             crowd.leave();
             json!({})

@@ -86,3 +86,38 @@ fn viewers_join_in_either_dtls_role() {
     // The crate's own choice where it has one.
     assert_eq!(memory("actpass")["viewers_as_dtls_client"], 0.0);
 }
+
+fn ingest(server: &str) -> Value {
+    let load = [
+        "--servers",
+        server,
+        "--runs",
+        "1",
+        "--seconds",
+        "1",
+        "--publishers",
+        "2",
+        "--spread-us",
+        "0",
+    ];
+    figures(env!("CARGO_BIN_EXE_ingest"), &load)["servers"][0].clone()
+}
+
+#[test]
+fn what_publishers_send_arrives_behind_every_server_and_its_latency_is_read() {
+    for server in [
+        "webrtc-whip",
+        "corertc-udp",
+        "corertc-rtsp",
+        "corertc-direct",
+    ] {
+        let outcome = ingest(server);
+        assert_eq!(
+            outcome["runs"].as_array().map(Vec::len),
+            Some(1),
+            "{outcome}"
+        );
+        let (median, most) = (outcome["p50_ms"].as_f64(), outcome["max_ms"].as_f64());
+        assert!(median > Some(0.0) && median <= most, "{outcome}");
+    }
+}

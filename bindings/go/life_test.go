@@ -196,7 +196,7 @@ func TestAStartTakesNoTime(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			socket.Close()
+			_ = socket.Close()
 		}
 		sockets = append(sockets, time.Since(began))
 	}

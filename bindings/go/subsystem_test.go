@@ -95,7 +95,7 @@ func TestErrorsMatchAndCarryTheLibrarysMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	defer func() { _ = taken.Close() }()
 	s := open(t, local())
 	begin := func(id string, cfg *ProcessConfig) error {
 		_, err := s.Hooks().OnStart(id, cfg)
@@ -200,7 +200,7 @@ func TestEveryPortIsFreeAfterClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg.UDPListen = free.LocalAddr().String()
-	free.Close()
+	_ = free.Close()
 	cfg.LegPortMin, cfg.LegPortMax = 23400, 23403
 	for i := 0; i < 5; i++ {
 		s := open(t, cfg)

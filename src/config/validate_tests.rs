@@ -1,5 +1,6 @@
 //! Every option of a subsystem: its default, what it refuses, and what must fit together.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::IceServer;
@@ -36,7 +37,10 @@ fn untouched_options_are_the_documented_defaults() {
     let settings = Options::subsystem().settings().expect("defaults are valid");
     assert!(settings.enable && settings.gso && settings.pages);
     assert!(settings.announce.is_empty());
-    assert_eq!(settings.udp_listen, ["0.0.0.0:0".parse().expect("address")]);
+    assert_eq!(
+        settings.udp_listen,
+        ["0.0.0.0:0".parse::<SocketAddr>().expect("address")]
+    );
     assert_eq!(settings.path_prefix, "");
     assert_eq!(settings.cors_origins, ["*"]);
     assert_eq!((settings.play_token, settings.publish_token), (None, None));

@@ -49,10 +49,14 @@ impl Shard {
             }
             Command::Remove(key, mut last_words, done) => {
                 if !self.remove_publisher(key, &mut last_words) {
-                    self.remove(key, last_words);
+                    self.remove(vec![(key, last_words)]);
                 }
                 // Nobody waits any more: fine.
                 let _ = done.send(());
+            }
+            Command::RemoveSome(leaving, told) => {
+                self.remove(leaving);
+                told();
             }
             Command::Datagram(key, path, bytes, credit) => {
                 self.peers[index].taken();

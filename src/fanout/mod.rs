@@ -11,6 +11,7 @@ mod inbox;
 mod joining;
 mod judge;
 mod lanes;
+mod leaving;
 mod looks;
 mod losses;
 mod mend;
@@ -128,6 +129,7 @@ enum Command {
     Connect(u64, Box<Keys>, Path),
     RestartIce(u64, Credentials, oneshot::Sender<()>),
     Remove(u64, Vec<Vec<u8>>, oneshot::Sender<()>),
+    RemoveSome(Vec<leaving::Leaving>, leaving::Told),
     /// Key, path, bytes, and whether these raise what the address may get.
     Datagram(u64, Path, Vec<u8>, bool),
     Spawn(Task),

@@ -98,6 +98,46 @@ impl Outlet {
         self.batch.flush(socket.as_fd(), bytes, |_, _| {});
     }
 
+    /// Datagrams of one viewer, outside the media rounds: they leave with those of others, before `scratch` is used for
+    /// anything else ([`Self::flush_datagrams`]). `segments`: what goes to one path may be one message.
+    pub(super) fn queue_datagrams(
+        &mut self,
+        sockets: &[Arc<Socket>],
+        datagrams: &[(Path, Vec<u8>)],
+        segments: bool,
+    ) {
+        let mut rest = datagrams;
+        while let Some((path, first)) = rest.first() {
+            // UDP_SEGMENT: all of one length, but the last, which may be shorter.
+            let paired = |next: &&(Path, Vec<u8>)| {
+                segments && next.0 == *path && next.1.len() <= first.len()
+            };
+            let count = 1 + usize::from(rest.get(1).filter(paired).is_some());
+            if self.batch.is_full() || self.socket != path.socket {
+                self.flush_datagrams(sockets);
+                self.socket = path.socket;
+            }
+            let start = self.scratch.filled;
+            for (_, bytes) in &rest[..count] {
+                self.scratch.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+                self.scratch.filled += bytes.len();
+            }
+            let segment = if count > 1 { first.len() as u16 } else { 0 };
+            self.batch
+                .push(path, start, self.scratch.filled - start, segment, 0);
+            rest = &rest[count..];
+        }
+    }
+
+    /// Sends what [`Self::queue_datagrams`] gathered. A full socket loses it, as any network may.
+    pub(super) fn flush_datagrams(&mut self, sockets: &[Arc<Socket>]) {
+        if let Some(socket) = sockets.get(usize::from(self.socket)) {
+            self.batch
+                .flush(socket.as_fd(), &self.scratch.bytes, |_, _| {});
+        }
+        self.scratch.filled = 0;
+    }
+
     /// Seals one round of a frame for one viewer and queues it.
     pub(super) fn queue(
         &mut self,

@@ -25,6 +25,8 @@ pub(super) struct Publishers {
     /// Something is due earlier than the task knows.
     pub(super) changed: Arc<Notify>,
     armed: Option<Instant>,
+    /// Whoever sent last has sent part of a frame.
+    frame_open: bool,
 }
 
 struct Entry {
@@ -37,6 +39,8 @@ struct Entry {
     numbers: Arc<Mutex<ViewerNumbers>>,
     next_numbers: Instant,
     told_silent: bool,
+    /// When anything of it was due lately.
+    due: Option<Instant>,
 }
 
 impl Publishers {
@@ -49,6 +53,11 @@ impl Publishers {
         let entries = self.by_key.values();
         self.armed = entries.filter_map(Entry::due).min();
         self.armed
+    }
+
+    /// Whether more packets of a frame are to come at once. Told once.
+    pub(super) fn take_frame_open(&mut self) -> bool {
+        std::mem::take(&mut self.frame_open)
     }
 }
 
@@ -116,6 +125,7 @@ impl Shard {
             numbers: new.numbers,
             next_numbers: now,
             told_silent: false,
+            due: None,
         };
         self.publishers.by_key.insert(key, entry);
     }
@@ -151,7 +161,13 @@ impl Shard {
         call: impl FnOnce(&mut Publisher, &mut Outbox),
     ) {
         let route = self.route(key);
-        let Publishers { by_key, outbox, .. } = &mut self.publishers;
+        let Publishers {
+            by_key,
+            outbox,
+            frame_open,
+            armed,
+            changed,
+        } = &mut self.publishers;
         let Some(entry) = by_key.get_mut(&key) else {
             return;
         };
@@ -173,6 +189,7 @@ impl Shard {
             }
             layer.clear();
         }
+        *frame_open = entry.point.is_open();
         for path in outbox.learnt.drain(..) {
             self.demux.add_address(path.socket, path.remote, route);
         }
@@ -202,10 +219,13 @@ impl Shard {
             }
         }
         let due = entry.due();
-        let armed = self.publishers.armed;
-        if due.is_some_and(|due| armed.is_none_or(|armed| due < armed)) {
-            self.publishers.armed = due;
-            self.publishers.changed.notify_one();
+        let sooner = due.is_some_and(|due| armed.is_none_or(|armed| due < armed));
+        // What the clock was set for is done (a frame came whole): a wake-up for nothing costs more than setting it again.
+        let done = armed.is_some() && entry.due == *armed && due != *armed;
+        entry.due = due;
+        if sooner || done {
+            *armed = due;
+            changed.notify_one();
         }
     }
 

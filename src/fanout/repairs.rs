@@ -59,10 +59,24 @@ impl Shard {
             };
             if !self.repair(&wanted, now) {
                 self.counters.nack_unrepaired.inc();
+            } else if self.owes_copy(&wanted) {
+                self.repairs.push_back(wanted);
             }
         }
         self.outlet
             .flush(&self.sockets, &mut self.viewers, &self.counters);
+    }
+
+    /// Books a second copy of what was just sent, where it is due. On a narrow link it would make things worse.
+    fn owes_copy(&mut self, wanted: &Wanted) -> bool {
+        let Some(index) = self.by_key.get(&wanted.viewer) else {
+            return false;
+        };
+        let entry = &mut self.viewers[*index];
+        let owes =
+            entry.thinning.pace_bps().is_none() && entry.viewer.owes_copy(wanted.media, wanted.seq);
+        entry.repairs += usize::from(owes);
+        owes
     }
 
     fn repair(&mut self, wanted: &Wanted, now: Instant) -> bool {

@@ -24,6 +24,13 @@ const ROUNDS_PER_TURN: usize = 16;
 /// A panic that comes again at once must not take the whole core.
 const AFTER_PANIC: Duration = Duration::from_millis(10);
 
+/// While a publisher's frame is open the rest of it is slept for so long: a wake-up for each packet costs more than the packet.
+const GATHERING: Duration = Duration::from_micros(200);
+/// Datagrams that came while it was slept are there at once afterwards; later ones came too late to have been worth it.
+const GATHERED: Duration = Duration::from_micros(100);
+/// Frames that aren't slept for after one whose packets came too far apart.
+const UNGATHERED: u32 = 30;
+
 type Shared = Rc<RefCell<Shard>>;
 
 /// Runs a shard until it is told to stop.
@@ -59,13 +66,21 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
         if matches!(command, Command::Stop) {
             return;
         }
-        let mut shard = shard.borrow_mut();
-        shard.guard(|shard| shard.command(command, index, Instant::now()));
+        let long = matches!(command, Command::RemoveSome(..));
+        {
+            let mut shard = shard.borrow_mut();
+            shard.guard(|shard| shard.command(command, index, Instant::now()));
+        }
+        if long {
+            // Frames of other streams, and the sockets of the one that stops.
+            yield_now().await;
+        }
     }
 }
 
 async fn receive(shard: Shared, number: u8, socket: Arc<Socket>) {
     let mut batch = ReceiveBatch::new(RECEIVE_COUNT, DATAGRAM_MAX);
+    let mut gathering = Gathering::default();
     loop {
         if socket.readable().await.is_err() {
             return;
@@ -74,6 +89,7 @@ async fn receive(shard: Shared, number: u8, socket: Arc<Socket>) {
         let count = socket.receive(&mut batch).unwrap_or(0);
         if count > 0 {
             let (now, wall) = (Instant::now(), SystemTime::now());
+            gathering.woke(now);
             let mut shard = shard.borrow_mut();
             for index in 0..count {
                 if let Some(datagram) = batch.datagram(index) {
@@ -85,7 +101,39 @@ async fn receive(shard: Shared, number: u8, socket: Arc<Socket>) {
         }
         if count == RECEIVE_COUNT {
             yield_now().await;
+        } else if gathering.pays(shard.borrow_mut().publishers.take_frame_open()) {
+            // Whatever else is ready comes first.
+            yield_now().await;
+            if shard.borrow().is_idle(Instant::now()) {
+                std::thread::sleep(GATHERING);
+                gathering.slept_until = Some(Instant::now());
+            }
         }
+    }
+}
+
+/// Whether sleeping for the rest of a frame has been worth it.
+#[derive(Default)]
+struct Gathering {
+    slept_until: Option<Instant>,
+    pause: u32,
+}
+
+impl Gathering {
+    fn woke(&mut self, now: Instant) {
+        if let Some(until) = self.slept_until.take()
+            && now.saturating_duration_since(until) > GATHERED
+        {
+            self.pause = UNGATHERED;
+        }
+    }
+
+    fn pays(&mut self, frame_open: bool) -> bool {
+        if frame_open && self.pause > 0 {
+            self.pause -= 1;
+            return false;
+        }
+        frame_open
     }
 }
 
@@ -119,6 +167,12 @@ async fn media(shard: Shared) {
 }
 
 impl Shard {
+    /// Nothing is to be sent now.
+    fn is_idle(&self, now: Instant) -> bool {
+        let due = self.lanes.next_due().into_iter();
+        due.chain(self.joining.next_due()).all(|due| due > now) && self.repairs.is_empty()
+    }
+
     /// What has to wait for live frames: repairs, then viewers that catch up. Gives the time of what comes next.
     fn after_live(&mut self, now: Instant) -> Option<Instant> {
         let live_due = self.lanes.next_due();

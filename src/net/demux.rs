@@ -67,15 +67,31 @@ impl Demux {
 
     /// `route` has left `remote`.
     pub fn remove_address(&self, socket: u8, remote: SocketAddr, route: Route) {
-        if let Entry::Occupied(mut entry) = write(&self.by_address).entry((socket, remote)) {
-            for slot in entry.get_mut() {
-                if *slot == Some(route) {
-                    *slot = None;
+        self.remove_addresses([(socket, remote, route)].into_iter());
+    }
+
+    /// Forgets ufrags.
+    pub fn remove_ufrags<'a>(&self, ufrags: impl Iterator<Item = &'a str>) {
+        let mut by_ufrag = write(&self.by_ufrag);
+        for ufrag in ufrags {
+            by_ufrag.remove(ufrag);
+        }
+    }
+
+    /// Each route has left its listen address and remote one.
+    pub fn remove_addresses(&self, left: impl Iterator<Item = (u8, SocketAddr, Route)>) {
+        let mut by_address = write(&self.by_address);
+        for (socket, remote, route) in left {
+            if let Entry::Occupied(mut entry) = by_address.entry((socket, remote)) {
+                for slot in entry.get_mut() {
+                    if *slot == Some(route) {
+                        *slot = None;
+                    }
                 }
-            }
-            entry.get_mut().sort_by_key(Option::is_none);
-            if entry.get()[0].is_none() {
-                entry.remove();
+                entry.get_mut().sort_by_key(Option::is_none);
+                if entry.get()[0].is_none() {
+                    entry.remove();
+                }
             }
         }
     }

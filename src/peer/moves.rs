@@ -85,18 +85,17 @@ impl Link {
         self.follow(now);
     }
 
-    /// SRTCP or SRTP from `path` authenticated, or the hand-shake ended there. `moves`: it is the latest there is.
+    /// SRTCP or SRTP from `path` authenticated, or the hand-shake ended there. `moves`: it is the latest there is. True
+    /// where another path was proven last.
     pub(super) fn proves(&mut self, path: Path, moves: bool, now: Instant) -> bool {
         if moves {
-            let first = self.paths.prove(&path, now);
-            if self.paths.selected() != Some(&path) {
-                return false;
+            let new = self.paths.prove(&path, now);
+            if self.paths.selected() == Some(&path) {
+                self.media_path = Some(path);
+                self.moves.trial = None;
+                self.moves.stays(now);
             }
-            let moved = self.media_path != Some(path);
-            self.media_path = Some(path);
-            self.moves.trial = None;
-            self.moves.stays(now);
-            return first || moved;
+            return new;
         }
         if self.media_path == Some(path) {
             self.moves.stays(now);

@@ -103,6 +103,10 @@ impl Publisher {
         if self.link.open_rtp(path, start, known, now, out) {
             self.views.packet(start, now, out);
             self.intake.packet(start, now, &mut out.published);
+            // Before a timer of its own would wake us for it.
+            if self.intake.arrivals.may_report(now) {
+                self.report_arrivals(out);
+            }
         } else {
             out.published.bytes.truncate(start);
         }
@@ -168,7 +172,7 @@ impl Publisher {
 
     /// These simulcast layers are watched from now on, beside what the ingest gets.
     pub fn watch(&mut self, rids: &[Arc<str>], now: Instant) {
-        self.views.follow(rids, now);
+        self.views.follow(rids, &self.intake, now);
     }
 
     /// When [`Publisher::handle_timeout`] wants to be called.
@@ -190,16 +194,20 @@ impl Publisher {
             self.ask(now, out);
         }
         if self.intake.arrivals.due().is_some_and(|due| due <= now) {
-            let media = self.intake.any_ssrc();
-            let begin = self.compound();
-            let reports = self.intake.arrivals.report(self.ssrc, media, &begin);
-            for plain in reports {
-                self.link.send_rtcp(&plain, out);
-            }
+            self.report_arrivals(out);
         }
         if self.next_report.is_some_and(|due| due <= now) {
             self.next_report = Some(now + REPORT_EVERY);
             self.report(now, out);
+        }
+    }
+
+    fn report_arrivals(&mut self, out: &mut Outbox) {
+        let media = self.intake.any_ssrc();
+        let begin = self.compound();
+        let reports = self.intake.arrivals.report(self.ssrc, media, &begin);
+        for plain in reports {
+            self.link.send_rtcp(&plain, out);
         }
     }
 

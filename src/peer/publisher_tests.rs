@@ -220,3 +220,12 @@ fn a_source_is_asked_for_a_key_frame_twice_a_second_whoever_wants_it() {
     assert_eq!(asked(&[1, 2], 440), 0);
     assert_eq!(asked(&[1, 2], 1000), 2);
 }
+
+/// C025: FFmpeg 8.0 sends no STUN once it is connected.
+#[test]
+fn media_alone_keep_a_publisher_alive() {
+    let mut rig = Rig::new(Some(3), true);
+    rig.now += Duration::from_secs(60);
+    rig.send(1, &KEY);
+    assert_eq!(rig.publisher.heard(), rig.now);
+}

@@ -6,7 +6,8 @@ use super::track::{Again, HEADER_LEN};
 use super::viewer::{StreamPacket, Viewer};
 use crate::rtp::Media;
 
-/// A packet is sent again this often at most; whoever needs more has another problem than loss.
+/// A packet is sent again this often at most, from the second time on with a copy; whoever needs more has another problem
+/// than loss.
 const TIMES_MAX: u8 = 4;
 /// Packets whose repairs are remembered per viewer.
 const SLOTS: usize = 256;
@@ -39,6 +40,8 @@ struct Slot {
     packet: (Media, u64),
     at: Instant,
     times: u8,
+    /// It may be sent a second time at once.
+    copy: bool,
 }
 
 impl Repair {
@@ -60,23 +63,31 @@ impl Repair {
         if self.spent + bytes > CREDIT_MAX.min(limit_bps / 32) {
             return false;
         }
-        let place = (packet.1 as usize * 2 + packet.0 as usize) % SLOTS;
-        let slot = &mut self.slots[place];
+        let slot = &mut self.slots[place(packet)];
         let before = slot.filter(|slot| slot.packet == packet);
         // What was sent less than most of a round trip ago is still under way.
         let under_way = rtt.unwrap_or(RTT_DEFAULT).max(RTT_MIN) * 3 / 4;
-        if before.is_some_and(|slot| {
-            slot.times >= TIMES_MAX || now.saturating_duration_since(slot.at) < under_way
-        }) {
+        let soon = |slot: &Slot| now.saturating_duration_since(slot.at) < under_way;
+        let copy = before.is_some_and(|slot| slot.copy && soon(&slot));
+        if !copy && before.is_some_and(|slot| slot.times >= TIMES_MAX || soon(&slot)) {
             return false;
         }
+        let times = before.map_or(0, |slot| slot.times);
         *slot = Some(Slot {
             packet,
             at: now,
-            times: before.map_or(0, |slot| slot.times) + 1,
+            times: if copy { times } else { times + 1 },
+            copy: !copy && times > 0,
         });
         self.spent += bytes;
         true
+    }
+
+    /// The repair just sent is not the first: the one before was lost as well, and a player asks again only after 100 ms.
+    /// One more copy makes it unlikely that it has to.
+    fn owes_copy(&self, packet: (Media, u64)) -> bool {
+        let slot = self.slots.get(place(packet)).copied().flatten();
+        slot.is_some_and(|slot| slot.packet == packet && slot.copy)
     }
 
     fn refill(&mut self, bps: u64, now: Instant) {
@@ -93,7 +104,18 @@ impl Repair {
     }
 }
 
+fn place((media, seq): (Media, u64)) -> usize {
+    (seq as usize * 2 + media as usize) % SLOTS
+}
+
 impl Viewer {
+    /// Whether what this viewer asked for by this sequence number, and was sent, shall be sent once more at once.
+    #[must_use]
+    pub fn owes_copy(&self, media: Media, seq: u16) -> bool {
+        let seq = self.stream_seq(media, seq);
+        seq.is_some_and(|seq| self.repair.owes_copy((media, seq)))
+    }
+
     /// The stream's packet that this viewer asks for by the sequence number it knows.
     #[must_use]
     pub fn stream_seq(&self, media: Media, seq: u16) -> Option<u64> {
@@ -324,11 +346,28 @@ mod tests {
                 assert_eq!(sent, 1, "the first one is still under way");
             }
         }
-        assert_eq!(sent, u32::from(TIMES_MAX));
+        // From the second time on with a copy at once.
+        assert_eq!(sent, 2 * u32::from(TIMES_MAX) - 1);
         // Another packet, and the same number of the other medium, have their own count.
         let now = start + Duration::from_secs(1);
         assert!(repair.allow((Media::Video, 8), 1200, RTT, limit_bps(0), now));
         assert!(repair.allow((Media::Audio, 7), 1200, RTT, limit_bps(0), now));
+    }
+
+    #[test]
+    fn what_was_lost_twice_is_sent_twice() {
+        let start = Instant::now();
+        let mut repair = Repair::default();
+        let packet = (Media::Video, 7);
+        let mut allow = |ms| {
+            let now = start + Duration::from_millis(ms);
+            let allowed = repair.allow(packet, 1200, RTT, limit_bps(0), now);
+            (allowed, repair.owes_copy(packet))
+        };
+        assert_eq!(allow(0), (true, false));
+        assert_eq!(allow(100), (true, true));
+        assert_eq!(allow(100), (true, false));
+        assert_eq!(allow(100), (false, false));
     }
 
     #[test]

@@ -35,26 +35,27 @@ impl Views {
         }
     }
 
-    /// Watches these from now on, in this order.
-    pub(super) fn follow(&mut self, rids: &[Arc<str>], now: Instant) {
+    /// Watches these from now on, in this order. `main` is the intake for the ingest.
+    pub(super) fn follow(&mut self, rids: &[Arc<str>], main: &Intake, now: Instant) {
         let mut before = std::mem::take(&mut self.all);
         for rid in rids {
             let known = before.iter().position(|view| view.rid == *rid);
             let view = match known {
                 Some(index) => before.swap_remove(index),
-                None => View {
-                    rid: rid.clone(),
-                    // Packets are counted where they come in.
-                    intake: Intake::new(
-                        self.media.clone(),
-                        self.extensions,
-                        Some(rid),
-                        Arc::default(),
-                        now,
-                    ),
-                },
+                None => self.open(rid, main, now),
             };
             self.all.push(view);
+        }
+    }
+
+    fn open(&self, rid: &Arc<str>, main: &Intake, now: Instant) -> View {
+        let (media, extensions) = (self.media.clone(), self.extensions);
+        // Packets are counted where they come in.
+        let mut intake = Intake::new(media, extensions, Some(rid), Arc::default(), now);
+        intake.adopt(main, now);
+        View {
+            rid: rid.clone(),
+            intake,
         }
     }
 
@@ -131,12 +132,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::peer::published::Published;
     use crate::rtp::codec::Codec;
     use crate::rtp::header::Header;
 
     const KEY: [u8; 11] = [0x10, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 64, 0, 64, 0];
 
-    fn views(rids: &[&str]) -> Views {
+    fn views(rids: &[&str]) -> (Views, Intake) {
         let setup = |codec, payload_type, rids: &[&str]| IntakeSetup {
             codec,
             payload_type,
@@ -154,7 +156,14 @@ mod tests {
             rid: Some(10),
             ..ExtensionIds::default()
         };
-        Views::new(media, extensions)
+        let main = Intake::new(
+            media.clone(),
+            extensions,
+            None,
+            Arc::default(),
+            Instant::now(),
+        );
+        (Views::new(media, extensions), main)
     }
 
     /// What each view gives for one packet of video (with its RID) or sound (without): SSRC and number.
@@ -165,15 +174,7 @@ mod tests {
         now: Instant,
     ) -> Vec<Vec<(u32, u16)>> {
         let mut out = Outbox::default();
-        let mut packet = vec![0x90, if rid.is_some() { 96 } else { 111 }];
-        packet.extend(seq.to_be_bytes());
-        packet.extend([0, 0, 0, 1]);
-        packet.extend(ssrc.to_be_bytes());
-        let element = [0xa0, rid.unwrap_or(b'-'), 0, 0];
-        packet.extend([0xbe, 0xde, 0, 1]);
-        packet.extend(if rid.is_some() { element } else { [0; 4] });
-        packet.extend(KEY);
-        out.published.bytes.extend(packet);
+        out.published.bytes.extend(packet(rid, (ssrc, seq)));
         views.packet(0, now, &mut out);
         let layers = out.layers.iter().map(|layer| {
             let packets = layer.packets().filter_map(|it| Header::parse(it).ok());
@@ -182,12 +183,24 @@ mod tests {
         layers.collect()
     }
 
+    fn packet(rid: Option<u8>, (ssrc, seq): (u32, u16)) -> Vec<u8> {
+        let mut packet = vec![0x90, if rid.is_some() { 96 } else { 111 }];
+        packet.extend(seq.to_be_bytes());
+        packet.extend([0, 0, 0, 1]);
+        packet.extend(ssrc.to_be_bytes());
+        let element = [0xa0, rid.unwrap_or(b'-'), 0, 0];
+        packet.extend([0xbe, 0xde, 0, 1]);
+        packet.extend(if rid.is_some() { element } else { [0; 4] });
+        packet.extend(KEY);
+        packet
+    }
+
     #[test]
     fn each_view_gets_its_layer_and_the_sound_and_a_loss_is_asked_for_once() {
         let now = Instant::now();
-        let mut views = views(&["l", "h"]);
+        let (mut views, main) = views(&["l", "h"]);
         let rids: [Arc<str>; 2] = ["h".into(), "l".into()];
-        views.follow(&rids, now);
+        views.follow(&rids, &main, now);
         assert_eq!(
             send(&mut views, Some(b'l'), (1, 10), now),
             [vec![], vec![(1, 10)]]
@@ -210,18 +223,36 @@ mod tests {
         views.handle_timeout(later, &mut Outbox::default(), &mut asks);
         assert_eq!(asks.missing, [(3, vec![31])]);
         // Whoever stays goes on where it was.
-        views.follow(&rids[1..], later);
+        views.follow(&rids[1..], &main, later);
         assert_eq!(
             send(&mut views, Some(b'l'), (1, 11), later),
             [vec![(1, 11)]]
         );
     }
 
+    /// Chromium names its layers in the first packets only.
+    #[test]
+    fn a_view_that_opens_later_knows_the_layers_without_their_names() {
+        let now = Instant::now();
+        let (mut views, mut main) = views(&["l", "h"]);
+        let mut out = Published::default();
+        out.bytes.extend(packet(Some(b'l'), (1, 10)));
+        main.packet(0, now, &mut out);
+        views.follow(&["l".into()], &main, now);
+        let at_once = now + Duration::from_millis(50);
+        assert!(views.due().is_some_and(|due| due <= at_once));
+        let mut out = Outbox::default();
+        out.published.bytes.extend(packet(None, (1, 11)));
+        out.published.bytes[1] = 96;
+        views.packet(0, now, &mut out);
+        assert_eq!(out.layers[0].packets().count(), 1);
+    }
+
     #[test]
     fn a_key_frame_is_asked_of_the_layer_that_wants_one() {
         let now = Instant::now();
-        let mut views = views(&["l", "h"]);
-        views.follow(&["h".into(), "l".into()], now);
+        let (mut views, main) = views(&["l", "h"]);
+        views.follow(&["h".into(), "l".into()], &main, now);
         for (rid, source) in [(b'l', (1, 10)), (b'h', (2, 20))] {
             send(&mut views, Some(rid), source, now);
         }

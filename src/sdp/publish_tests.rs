@@ -168,3 +168,31 @@ fn a_codec_that_publishers_may_not_send_is_refused_with_those_they_may() {
     assert_eq!(choose(&[Codec::Opus, Codec::H264]), choose(&[]));
     assert!(choose(&[Codec::H264]).is_err(), "sound is a codec, too");
 }
+
+/// C021: a lone picture has mid 1, which is no index.
+#[test]
+fn ffmpeg_with_a_picture_alone_keeps_its_mid() {
+    let audio = FFMPEG.find("m=audio").expect("audio first");
+    let video = FFMPEG.find("m=video").expect("a picture");
+    let alone = format!("{}{}", &FFMPEG[..audio], &FFMPEG[video..]);
+    let answer = write(&alone.replace("BUNDLE 0 1", "BUNDLE 1"), H264, OPUS);
+    assert!(has(&answer, "a=group:BUNDLE 1") && has(&answer, "a=mid:1"));
+    assert_eq!(answer.matches("m=").count(), 1, "{answer}");
+}
+
+/// C063: whichever the client names first; it reorders its encoders by the answer.
+#[test]
+fn of_several_formats_the_publishers_first_is_taken() {
+    let text = chromium();
+    let offer = Offer::parse(&text).expect("a valid offer");
+    let video = offer.media.iter().find(|it| it.kind == "video");
+    let formats = &video.expect("a picture").codecs;
+    let whole = |it: &&CodecOffer| {
+        it.codec == H264 && parameter(&it.fmtp, "packetization-mode") == Some("1")
+    };
+    let first = formats.iter().find(whole).expect("H264");
+    assert!(formats.iter().filter(whole).count() > 1, "a choice");
+    let chosen = choose(&text, H264, OPUS);
+    let chosen = chosen.iter().find(|it| it.media == Media::Video);
+    assert_eq!(chosen.expect("answered").payload_type, first.payload_type);
+}

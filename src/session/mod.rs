@@ -6,6 +6,7 @@
 pub(crate) mod allowance;
 mod candidates;
 mod draw;
+mod ending;
 mod ice;
 mod publisher;
 mod registry;
@@ -239,32 +240,16 @@ impl Sessions {
             .is_some()
     }
 
-    /// Tells every viewer of a stream and its publisher to leave (BYE, close_notify) and waits until that was sent, at most `timeout`.
-    /// Blocks: not for the control runtime's own threads.
-    pub fn close_stream(&self, stream: StreamKey, reason: &'static str, timeout: Duration) {
-        self.close_streams(&[stream], reason, timeout);
+    /// Tells every viewer of a stream and its publisher to leave (BYE, close_notify) and waits until that was sent, at most
+    /// `timeout`; of a crowd the last ones may be told a moment later. Whoever waits for the stream's end is told after
+    /// them. Blocks: not for the control runtime's own threads.
+    pub fn close_stream(&self, stream: &Arc<Stream>, reason: &'static str, timeout: Duration) {
+        self.close_streams(std::slice::from_ref(stream), reason, timeout);
     }
 
     /// [`Sessions::close_stream`] for several at once.
-    pub fn close_streams(&self, streams: &[StreamKey], reason: &'static str, timeout: Duration) {
-        let of = |stream: &StreamKey| self.inner.registry.of_stream(*stream);
-        let sessions: Vec<_> = streams.iter().flat_map(of).collect();
-        if sessions.is_empty() {
-            return;
-        }
-        for session in &sessions {
-            session.end(reason);
-        }
-        let all_ended = async {
-            for session in &sessions {
-                session.ended().await;
-            }
-        };
-        // What did not end in time is ended by its own task a little later.
-        let _ = self
-            .inner
-            .runtime
-            .block_on(async { tokio::time::timeout(timeout, all_ended).await });
+    pub fn close_streams(&self, streams: &[Arc<Stream>], reason: &'static str, timeout: Duration) {
+        ending::end_all(&self.inner, streams, reason, timeout);
     }
 
     /// No further session is made: [`SessionError::Closing`].

@@ -73,7 +73,7 @@ pub(super) async fn start(
     );
     let etag = credentials.ufrag.clone();
     let ice = Ice::new(&etag, (&offer.ufrag, &offer.pwd), &answer, now);
-    let session = Session::new(&drawn, stream, true, ice, client, now);
+    let session = Session::new(&drawn, stream, true, ice, dtls, client, now);
     let inserted = shared.registry.insert(session.clone());
     inserted.inspect_err(|_| shared.counters.sessions_refused.inc())?;
     shared.counters.sessions_total.inc();
@@ -93,7 +93,6 @@ pub(super) async fn start(
         shared: shared.clone(),
         session,
         viewer: publisher,
-        dtls,
         role,
         from_shard,
         watch,

@@ -83,24 +83,12 @@ impl Registry {
         Ok(())
     }
 
-    /// Forgets a session, but for its tombstone.
-    pub(super) fn remove(&self, session: &Session, now: Instant) {
+    /// Forgets sessions, but for their tombstones.
+    pub(super) fn remove(&self, sessions: &[Arc<Session>], now: Instant) {
         let mut tables = self.lock();
-        if tables.by_secret.remove(&session.secret).is_none() {
-            return;
+        for session in sessions {
+            tables.remove(session, now);
         }
-        tables.by_public.remove(&session.public);
-        tables.half_open.remove(&session.public);
-        if session.publishes {
-            tables.publishers.remove(&session.stream);
-        } else if let Some(viewers) = tables.by_stream.get_mut(&session.stream) {
-            *viewers -= 1;
-            if *viewers == 0 {
-                tables.by_stream.remove(&session.stream);
-            }
-        }
-        tables.tombstones.insert(session.secret.clone(), now);
-        tables.oldest.push_back((now, session.secret.clone()));
         tables.bury(now);
     }
 
@@ -177,6 +165,24 @@ impl Tables {
         }
         *viewers += 1;
         Ok(())
+    }
+
+    fn remove(&mut self, session: &Session, now: Instant) {
+        let Some((secret, _)) = self.by_secret.remove_entry(&session.secret) else {
+            return;
+        };
+        self.by_public.remove(&session.public);
+        self.half_open.remove(&session.public);
+        if session.publishes {
+            self.publishers.remove(&session.stream);
+        } else if let Some(viewers) = self.by_stream.get_mut(&session.stream) {
+            *viewers -= 1;
+            if *viewers == 0 {
+                self.by_stream.remove(&session.stream);
+            }
+        }
+        self.oldest.push_back((now, secret.clone()));
+        self.tombstones.insert(secret, now);
     }
 
     /// Drops the tombstones that are old enough, and the oldest of too many.

@@ -1,7 +1,7 @@
 //! What others see of a session: its names, state, numbers, and the wish that it ends.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
@@ -10,6 +10,7 @@ use super::draw::Drawn;
 use super::ice::Ice;
 use super::{Client, SessionStats, Twcc};
 use crate::fanout::{ViewerHandle, ViewerNumbers};
+use crate::peer::dtls::Connection;
 use crate::stream::{Stream, StreamKey};
 
 /// States of a session.
@@ -26,6 +27,8 @@ pub(super) struct Session {
     pub(super) stream: StreamKey,
     pub(super) stream_id: String,
     pub(super) ice: Mutex<Ice>,
+    /// Driven by its task; whoever ends it takes the last words. Held for a call, never across a wait.
+    dtls: Mutex<Connection>,
     /// Its peer, once the shard has it.
     pub(super) viewer: OnceLock<ViewerHandle>,
     pub(super) created: Instant,
@@ -34,6 +37,8 @@ pub(super) struct Session {
     pub(super) end_reason: OnceLock<&'static str>,
     pub(super) end_wanted: Notify,
     pub(super) alive: watch::Sender<bool>,
+    /// Somebody ends it already.
+    ending: AtomicBool,
     client: Client,
 }
 
@@ -44,6 +49,7 @@ impl Session {
         stream: &Stream,
         publishes: bool,
         ice: Ice,
+        dtls: Connection,
         client: Client,
         now: Instant,
     ) -> Arc<Self> {
@@ -54,6 +60,7 @@ impl Session {
             stream: stream.key(),
             stream_id: stream.id().to_owned(),
             ice: Mutex::new(ice),
+            dtls: Mutex::new(dtls),
             viewer: OnceLock::new(),
             client,
             created: now,
@@ -62,6 +69,7 @@ impl Session {
             end_reason: OnceLock::new(),
             end_wanted: Notify::new(),
             alive: watch::Sender::new(true),
+            ending: AtomicBool::new(false),
         })
     }
 
@@ -69,6 +77,28 @@ impl Session {
     pub(super) fn end(&self, reason: &'static str) {
         let _ = self.end_reason.set(reason);
         self.end_wanted.notify_one();
+    }
+
+    /// True for the one who ends it and books that.
+    pub(super) fn claim_end(&self) -> bool {
+        !self.ending.swap(true, Ordering::AcqRel)
+    }
+
+    /// Somebody has claimed its end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    /// Its DTLS association.
+    pub(super) fn dtls(&self) -> MutexGuard<'_, Connection> {
+        self.dtls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the association: what it still wants sent.
+    pub(super) fn last_words(&self) -> Vec<Vec<u8>> {
+        let mut dtls = self.dtls();
+        dtls.close();
+        std::iter::from_fn(|| dtls.poll_transmit()).collect()
     }
 
     /// Resolves when its goodbye was sent.

@@ -1,4 +1,4 @@
-//! One viewer's session: how it is made, its task (DTLS, deadlines, the stream's fate), and its end.
+//! One viewer's session: how it is made, and its task (DTLS, deadlines, the stream's fate).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::candidates::candidates;
 use super::draw::Drawn;
+use super::ending::End;
 use super::ice::Ice;
 use super::publisher::Publishing;
 use super::state::{CHECKING, CONNECTED, NEW, Session};
@@ -75,7 +76,7 @@ pub(super) fn start(
         },
     );
     let ice = Ice::new(&credentials.ufrag, (&offer.ufrag, &offer.pwd), &answer, now);
-    let session = Session::new(&drawn, stream, false, ice, client, now);
+    let session = Session::new(&drawn, stream, false, ice, dtls, client, now);
     let inserted = shared.registry.insert(session.clone());
     inserted.inspect_err(|_| shared.counters.sessions_refused.inc())?;
     shared.counters.sessions_total.inc();
@@ -103,7 +104,6 @@ pub(super) fn start(
         shared: shared.clone(),
         session: session.clone(),
         viewer,
-        dtls,
         role,
         from_shard,
         watch,
@@ -133,7 +133,6 @@ pub(super) struct Task {
     pub(super) shared: Arc<Shared>,
     pub(super) session: Arc<Session>,
     pub(super) viewer: ViewerHandle,
-    pub(super) dtls: Connection,
     pub(super) role: Role,
     pub(super) from_shard: mpsc::Receiver<ViewerEvent>,
     pub(super) watch: watch::Receiver<StreamInfo>,
@@ -150,21 +149,17 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) async fn run(mut self) {
-        let mut end = End {
-            shared: self.shared.clone(),
-            session: self.session.clone(),
-            viewer: self.viewer.clone(),
-            publishing: self.publishing.take(),
-            done: false,
-        };
+        let mut end = End::new(
+            &self.shared,
+            &self.session,
+            &self.viewer,
+            self.publishing.take(),
+        );
         let reason = self.drive().await;
-        self.dtls.close();
-        let mut last_words = Vec::new();
-        while let Some(datagram) = self.dtls.poll_transmit() {
-            last_words.push(datagram);
+        if end.claim() {
+            self.viewer.remove(self.session.last_words()).await;
+            end.finish(reason);
         }
-        self.viewer.remove(last_words).await;
-        end.finish(reason);
     }
 
     /// Runs until the session shall end; the reason.
@@ -177,13 +172,13 @@ impl Task {
                 return reason;
             }
             let connected = self.session.state.load(Ordering::Relaxed) == CONNECTED;
-            let timer = self.dtls.next_timeout().filter(|_| self.begun);
+            let timer = self.session.dtls().next_timeout().filter(|_| self.begun);
             tokio::select! {
                 biased;
                 () = self.session.end_wanted.notified() => return self.session.end_reason.get().copied().unwrap_or("closed"),
                 () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now).into()), if timer.is_some() => {
                     self.path = None;
-                    self.dtls.handle_timeout(Instant::now());
+                    self.session.dtls().handle_timeout(Instant::now());
                 }
                 () = tokio::time::sleep_until(setup_deadline), if !connected => return "setup_timeout",
                 changed = self.watch.changed() => {
@@ -207,10 +202,13 @@ impl Task {
     /// Sends what DTLS wants sent, takes what it has to say; the reason, where that ends the session.
     fn pump(&mut self) -> Option<&'static str> {
         loop {
-            while let Some(datagram) = self.dtls.poll_transmit() {
+            // Held to the end: whoever ends the session takes the last words under it, so a JOINED comes before its LEFT.
+            let mut dtls = self.session.dtls();
+            while let Some(datagram) = dtls.poll_transmit() {
                 self.viewer.transmit(self.path, datagram);
             }
-            match self.dtls.poll_event()? {
+            match dtls.poll_event()? {
+                Event::Connected(_) if self.session.is_ending() => return Some("closed"),
                 Event::Connected(keys) => {
                     // A hand-shake can't end but with a datagram from somewhere.
                     let Some(path) = self.path else {
@@ -253,12 +251,12 @@ impl Task {
                 }
                 if self.role == Role::Client && !self.begun {
                     self.begun = true;
-                    self.dtls.handle_timeout(Instant::now());
+                    self.session.dtls().handle_timeout(Instant::now());
                 }
             }
             ViewerEvent::Dtls(path, datagram) => {
                 self.path = Some(path);
-                self.dtls.feed(&datagram, Instant::now());
+                self.session.dtls().feed(&datagram, Instant::now());
             }
             ViewerEvent::Left => return Some("bye"),
             ViewerEvent::Silent(_) => return Some("idle"),
@@ -277,49 +275,5 @@ impl Task {
             .iter()
             .zip(now)
             .any(|(answered, now)| answered.is_some() && now.is_some() && *answered != now)
-    }
-}
-
-/// Books the end of a session exactly once, a panic of its task included.
-struct End {
-    shared: Arc<Shared>,
-    session: Arc<Session>,
-    viewer: ViewerHandle,
-    publishing: Option<Publishing>,
-    done: bool,
-}
-
-impl End {
-    fn finish(&mut self, reason: &'static str) {
-        self.done = true;
-        if let Some(publishing) = self.publishing.take() {
-            publishing.end(&self.shared.runtime);
-        }
-        let numbers = self.session.numbers();
-        self.shared.registry.remove(&self.session, Instant::now());
-        if self.session.state.load(Ordering::Relaxed) == CONNECTED {
-            let mut detail = self.session.detail();
-            detail["reason"] = reason.into();
-            detail["bytes"] = numbers.bytes.into();
-            detail["seconds"] = self.session.created.elapsed().as_secs_f64().into();
-            let kind = match self.session.publishes {
-                true => EventKind::PublisherLeft,
-                false => EventKind::ViewerLeft,
-            };
-            let id = &self.session.stream_id;
-            self.shared.events.push(kind, id, detail);
-        } else {
-            self.shared.counters.sessions_failed.inc();
-        }
-        self.session.alive.send_replace(false);
-    }
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        if !self.done {
-            drop(self.viewer.remove(Vec::new()));
-            self.finish("error");
-        }
     }
 }

@@ -8,11 +8,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::stream::{Stream, StreamInfo};
 
-/// A stream whose first track is known gets so long for its second one before it is played without.
+/// A stream that has come to life gets so long for its second track before it is played without: its first viewers wait,
+/// later ones don't where there is none.
 const SECOND_TRACK_WAIT: Duration = Duration::from_secs(1);
 
-/// True as soon as `stream` can be played, waiting at most `hold` for its first packet and a second more for the
-/// other track; false where it has nothing to play.
+/// True as soon as `stream` can be played, waiting at most `hold` for its first packet and until it is live for a second for
+/// the other track; false where it has nothing to play.
 pub(super) async fn wait(stream: &Arc<Stream>, hold: Duration) -> bool {
     let mut watch = stream.watch();
     let held = until(&mut watch, Instant::now() + hold, |info| {
@@ -23,7 +24,9 @@ pub(super) async fn wait(stream: &Arc<Stream>, hold: Duration) -> bool {
         return false;
     }
     let whole = |info: &StreamInfo| info.ended || is_whole(info);
-    until(&mut watch, Instant::now() + SECOND_TRACK_WAIT, whole).await;
+    let since = watch.borrow().live_since;
+    let since = since.map_or_else(Instant::now, Instant::from_std);
+    until(&mut watch, since + SECOND_TRACK_WAIT, whole).await;
     let info = *watch.borrow();
     has_track(&info)
 }

@@ -1,7 +1,8 @@
 //! Packets of one frame in one buffer, until the frame is whole.
 //!
 //! A batch closes on the marker bit, on a new timestamp, at 63 packets or 64 KB (what one segmented send takes), at a hole
-//! in the sequence, and after 1 ms of silence. Parameter sets alone wait for their picture.
+//! in the sequence, and after 1 ms of silence. Parameter sets alone wait for their picture. FFmpeg writes a frame in one go;
+//! a publisher's pacer may spread it over the time of several: nobody waits for the whole of it then.
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,9 @@ pub(super) const MAX_PACKETS: usize = 63;
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
 const SILENCE: Duration = Duration::from_millis(1);
+/// The same of a publisher, and how long a batch of its packets is open at most: what is waited for is latency.
+const SILENCE_HURRIED: Duration = Duration::from_micros(500);
+const OPEN_HURRIED: Duration = Duration::from_millis(1);
 
 /// A closed batch, still with the sequence numbers it came with.
 #[derive(Debug)]
@@ -64,10 +68,17 @@ pub(super) struct Gather {
     timestamp: u32,
     keyframe: bool,
     picture: bool,
+    first_at: Option<Instant>,
     last_at: Option<Instant>,
+    hurried: bool,
 }
 
 impl Gather {
+    /// A publisher sends: a batch never waits long for its frame.
+    pub(super) fn hurry(&mut self) {
+        self.hurried = true;
+    }
+
     /// Whether the open batch has to close before this packet.
     pub(super) fn is_over(&self, seq: u64, timestamp: u32, len: usize) -> bool {
         !self.packets.is_empty()
@@ -76,7 +87,7 @@ impl Gather {
                 || self.payload.len() + len > MAX_BYTES)
     }
 
-    /// Appends a packet; true where the batch is full or its frame complete.
+    /// Appends a packet; true where the batch is full, its frame complete, or it has waited long enough.
     pub(super) fn push(
         &mut self,
         seq: u64,
@@ -88,10 +99,17 @@ impl Gather {
         if self.packets.is_empty() {
             self.first_seq = seq;
             self.timestamp = timestamp;
+            self.first_at = Some(now);
         }
         self.append(payload, marker);
         self.last_at = Some(now);
-        marker || self.packets.len() >= MAX_PACKETS
+        let waited = self.picture && self.grows_old().is_some_and(|at| at <= now);
+        marker || self.packets.len() >= MAX_PACKETS || waited
+    }
+
+    /// Whether a frame is open.
+    pub(super) fn is_open(&self) -> bool {
+        !self.packets.is_empty()
     }
 
     /// There is more than parameter sets in the batch: silence may close it.
@@ -109,7 +127,18 @@ impl Gather {
         if !self.picture || self.packets.is_empty() {
             return None;
         }
-        Some(self.last_at? + SILENCE)
+        let silence = if self.hurried {
+            SILENCE_HURRIED
+        } else {
+            SILENCE
+        };
+        let silent = self.last_at? + silence;
+        Some(self.grows_old().map_or(silent, |old| old.min(silent)))
+    }
+
+    fn grows_old(&self) -> Option<Instant> {
+        let first_at = self.first_at.filter(|_| self.hurried)?;
+        Some(first_at + OPEN_HURRIED)
     }
 
     /// Closes the open batch, if there is one.
@@ -136,6 +165,7 @@ impl Gather {
         self.packets.clear();
         self.keyframe = false;
         self.picture = false;
+        self.first_at = None;
         self.last_at = None;
         count
     }

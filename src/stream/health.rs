@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Stream;
 use super::warnings::Warning;
+use super::{Stream, StreamInfo};
 use crate::rtp::Media;
 
 /// A medium silent for this long, while the other is not, has stopped.
@@ -104,5 +104,17 @@ impl Health {
         if stream.raise(Warning::LegStopped, other, detail) {
             self.told = Some(now);
         }
+    }
+}
+
+impl StreamInfo {
+    /// Packets come since then, or no more; whether that is something new.
+    pub(super) fn turn_live(&mut self, since: Option<Instant>) -> bool {
+        let new = !self.ended && self.live != since.is_some();
+        if new {
+            self.live = since.is_some();
+            self.live_since = since;
+        }
+        new
     }
 }

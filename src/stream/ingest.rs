@@ -61,9 +61,16 @@ impl Ingest {
         }
     }
 
-    /// A publisher feeds it: its media are kept in sync by its sender reports, whatever its clock says.
+    /// A publisher feeds it: its media are kept in sync by its sender reports, whatever its clock says, and its frames wait
+    /// for nothing.
     pub(super) fn follow_reports(&mut self) {
         self.timeline.follow_reports();
+        self.tracks.iter_mut().flatten().for_each(Track::hurry);
+    }
+
+    /// Part of a frame has come, the rest is on its way.
+    pub(super) fn is_open(&self) -> bool {
+        self.tracks.iter().flatten().any(Track::is_open)
     }
 
     /// One datagram that came in on the leg port of `port` (or on the single port, where `port` is None), RTP or
@@ -106,7 +113,7 @@ impl Ingest {
             self.last_out = None;
             self.rates.stop(self.stream.meter());
             self.health.silent(&self.stream);
-            self.stream.set_live(false);
+            self.stream.set_live(None);
         } else if self.rates.due().is_some_and(|due| due <= now) {
             self.rates.roll(self.stream.meter(), now);
         }
@@ -177,7 +184,7 @@ impl Ingest {
         }
         if self.last_out.is_none() {
             self.rates.roll(self.stream.meter(), now);
-            self.stream.set_live(true);
+            self.stream.set_live(Some(now));
         }
         self.last_out = Some(now);
         for batch in self.out.drain(..) {
@@ -259,7 +266,13 @@ impl Ingest {
                     track.expect(expected, &self.stream);
                     self.tracks[index] = Some(track);
                 }
-                (None, Some(expected)) => self.tracks[index] = Some(Track::new(media, expected)),
+                (None, Some(expected)) => {
+                    let mut track = Track::new(media, expected);
+                    if self.timeline.follows_reports() {
+                        track.hurry();
+                    }
+                    self.tracks[index] = Some(track);
+                }
                 (track, None) => self.paused[index] = track,
             }
         }

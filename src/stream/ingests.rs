@@ -176,6 +176,12 @@ impl IngestPoint {
         way_in.ingest.datagram(None, datagram, now);
     }
 
+    /// Part of a frame has come, the rest is on its way.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.lock().ingest.is_open()
+    }
+
     /// When [`IngestPoint::poll`] wants to be called.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {

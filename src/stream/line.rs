@@ -40,6 +40,11 @@ const MAX_APART_US: i64 = 60_000_000;
 /// A run's later medium may start this much before its first (encoder delay); room is left for it.
 const HEAD_START_US: i64 = 3_000_000;
 
+/// A publisher's timestamps that go further than the time that passed by more than this, or back by more, have jumped: a
+/// pause goes no further than the clock, and B-frames back by a few frames only.
+const JUMP_AHEAD_US: i64 = 2_000_000;
+const JUMP_BACK_US: i64 = 1_000_000;
+
 /// Video out of sync by less than this is left alone: reports are no more exact.
 const SYNC_TOLERANCE_US: i64 = 5_000;
 
@@ -74,6 +79,18 @@ pub(super) struct TrackLine {
     last_rtp: u32,
     ticks: i64,
     furthest: Option<i64>,
+    last_at: Option<Instant>,
+}
+
+/// How a packet's time stands to the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The same, or later.
+    Forwards,
+    /// Earlier (B-frames).
+    Back,
+    /// Out of all proportion: the packet was placed by its arrival.
+    Jump,
 }
 
 impl Timeline {
@@ -158,14 +175,29 @@ impl Timeline {
         self.note(track, now);
     }
 
-    /// The place on the line of a further packet; false with it where its time runs backwards (B-frames).
-    pub(super) fn advance(&mut self, track: &mut TrackLine, rtp: u32, now: Instant) -> (u32, bool) {
+    /// The place on the line of a further packet, and how its time stands to the one before.
+    pub(super) fn advance(&mut self, track: &mut TrackLine, rtp: u32, now: Instant) -> (u32, Step) {
         let step = rtp.wrapping_sub(track.last_rtp) as i32;
         track.last_rtp = rtp;
-        track.ticks += i64::from(step);
-        self.resync(track, step);
+        let passed_us = track.last_at.map_or(0, |at| micros_since(at, now));
+        let kind = match to_us(i64::from(step), track.rate) {
+            us if us > passed_us + JUMP_AHEAD_US || us < -JUMP_BACK_US => Step::Jump,
+            us if us < 0 => Step::Back,
+            _ => Step::Forwards,
+        };
+        match &mut self.follows {
+            Some(offsets) if kind == Step::Jump => {
+                // Its reports until now spoke of the time before.
+                offsets[track.media as usize] = None;
+                track.ticks += to_ticks(passed_us, track.rate).max(1);
+            }
+            _ => {
+                track.ticks += i64::from(step);
+                self.resync(track, step);
+            }
+        }
         self.note(track, now);
-        (track.ticks as u32, step >= 0)
+        (track.ticks as u32, kind)
     }
 
     /// Moves video a little towards where audio is, by the publisher's reports.
@@ -236,6 +268,7 @@ impl Timeline {
     fn note(&mut self, track: &mut TrackLine, now: Instant) {
         let at_us = to_us(track.ticks, track.rate);
         track.furthest = track.furthest.max(Some(track.ticks));
+        track.last_at = Some(now);
         self.furthest_us = self.furthest_us.max(Some(at_us));
         // What an older run still sends says nothing about this segment.
         let current = self.segment.as_mut();
@@ -258,6 +291,7 @@ impl TrackLine {
             last_rtp: 0,
             ticks: 0,
             furthest: None,
+            last_at: None,
         }
     }
 

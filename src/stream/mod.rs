@@ -2,6 +2,7 @@
 //! frame batches go to every attached [`Sink`]. Stream knows only the trait, never who listens.
 
 pub mod batch;
+mod ending;
 mod gate;
 mod gather;
 mod health;
@@ -87,6 +88,8 @@ pub struct StreamInfo {
     pub expected: (bool, bool),
     /// Packets came within the last 3 s.
     pub live: bool,
+    /// Since when that is so.
+    pub live_since: Option<Instant>,
     /// The host stopped the process; no packet will come any more.
     pub ended: bool,
 }
@@ -249,19 +252,6 @@ impl Stream {
         }
     }
 
-    /// No packet will come any more; watchers see `ended`.
-    pub fn end(&self) {
-        if self.ended.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        self.set_live(false);
-        self.warnings.clear_all();
-        self.info.send_modify(|info| {
-            info.ended = true;
-            info.live = false;
-        });
-    }
-
     /// What it sent last: for viewers that join and packets that were lost.
     #[must_use]
     pub fn history(&self) -> &History {
@@ -377,15 +367,13 @@ impl Stream {
     }
 
     /// Raises STREAM_ACTIVE or STREAM_INACTIVE where that changes something.
-    fn set_live(&self, live: bool) {
-        let changed = self.info.send_if_modified(|info| {
-            !info.ended && std::mem::replace(&mut info.live, live) != live
-        });
-        if !changed {
+    fn set_live(&self, since: Option<Instant>) {
+        let changes = |info: &mut StreamInfo| info.turn_live(since);
+        if !self.info.send_if_modified(changes) {
             return;
         }
         let codec = |track: Option<TrackExpectation>| track.map(|track| track.codec.name());
-        let (kind, detail) = if live {
+        let (kind, detail) = if since.is_some() {
             let expected = self.expectation();
             let detail = json!({ "video": codec(expected.video), "audio": codec(expected.audio) });
             (EventKind::StreamActive, detail)

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::batch::FrameBatch;
 use super::gate::{Admission, Gate};
 use super::gather::{Closed, Gather};
-use super::line::{Timeline, TrackLine};
+use super::line::{Step, Timeline, TrackLine};
 use super::params::ParameterSets;
 use super::reorder::{Early, Reorder};
 use super::report::{Reports, SenderReport};
@@ -71,6 +71,16 @@ impl Track {
             last_sent: None,
             runs: 0,
         }
+    }
+
+    /// A publisher sends it.
+    pub(super) fn hurry(&mut self) {
+        self.gather.hurry();
+    }
+
+    /// Part of a frame has come, the rest is on its way.
+    pub(super) fn is_open(&self) -> bool {
+        self.gather.is_open()
     }
 
     /// The next FFmpeg is told something else. What an unproven run has gathered goes; the line goes on.
@@ -203,16 +213,19 @@ impl Track {
 
     fn advance(&mut self, rtp: u32, now: Instant, around: &mut Around<'_>) {
         let before = self.line.timestamp();
-        let (timestamp, forwards) = around.timeline.advance(&mut self.line, rtp, now);
+        let (timestamp, step) = around.timeline.advance(&mut self.line, rtp, now);
         if timestamp == before {
             return;
+        }
+        if step == Step::Jump && around.timeline.follows_reports() {
+            around.stream.counters().publish_jumps.inc();
         }
         self.close(now, around);
         if self.expected.codec != Codec::Opus {
             self.drop_unproven(around.stream);
         }
         self.verifier.next_frame();
-        if !forwards && self.media == Media::Video && self.verifier.is_verified() {
+        if step == Step::Back && self.media == Media::Video && self.verifier.is_verified() {
             self.warn(Warning::BFrames, around.stream);
         }
     }

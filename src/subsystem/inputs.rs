@@ -21,7 +21,7 @@ use crate::leg::send::udp::UdpSender;
 use crate::leg::send::{InputNumbers, keep};
 use crate::session::Sessions;
 use crate::stats::Counters;
-use crate::stream::{IngestPoint, Ingests, StreamKey, history};
+use crate::stream::{IngestPoint, Ingests, Stream, StreamKey, history};
 
 use super::Hooks;
 use super::claims::{Claims, Refused};
@@ -44,6 +44,8 @@ pub(super) struct Around {
     /// What an ingest may keep for an FFmpeg or a viewer that joins.
     pub(super) kept: history::Limits,
     pub(super) ports: Ports,
+    /// Whether frames leave as segmented messages.
+    pub(super) gso: bool,
     /// The processes' own: a wait across both sides that could never end is refused, too.
     pub(super) claims: Arc<Claims>,
 }
@@ -253,6 +255,7 @@ impl Inputs {
                     point.clone(),
                     numbers.clone(),
                     counters,
+                    around.gso,
                 );
                 let (sender, task) =
                     made.map_err(|error| Error::Io(format!("can't open a UDP socket: {error}")))?;
@@ -299,9 +302,13 @@ impl Inputs {
     fn part(&self, point: &IngestPoint, reason: &'static str, timeout: Duration) {
         point.end();
         let layers = point.open_layers().into_iter();
-        let points = layers.map(|layer| layer.point.stream().key());
-        let keys: Vec<StreamKey> = points.chain([point.stream().key()]).collect();
-        self.around.sessions.close_streams(&keys, reason, timeout);
+        let streams: Vec<Arc<Stream>> = layers
+            .map(|layer| layer.point.stream().clone())
+            .chain([point.stream().clone()])
+            .collect();
+        self.around
+            .sessions
+            .close_streams(&streams, reason, timeout);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Input>> {

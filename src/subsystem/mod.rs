@@ -335,6 +335,7 @@ impl Running {
             keys,
             kept,
             ports,
+            gso: settings.gso,
             claims: processes.claims(),
         };
         let inputs = Inputs::new(around, settings.input_transport)?;

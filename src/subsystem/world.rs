@@ -68,7 +68,7 @@ impl World for Live {
     }
 
     fn farewell(&self, stream: &Arc<Stream>, reason: &'static str, timeout: Duration) {
-        self.sessions.close_stream(stream.key(), reason, timeout);
+        self.sessions.close_stream(stream, reason, timeout);
     }
 
     /// Ended before the goodbyes: a POST that found the stream a moment ago must not get a session after them.

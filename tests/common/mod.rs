@@ -6,6 +6,8 @@ pub(crate) mod ffmpeg;
 pub(crate) mod forward;
 pub(crate) mod host;
 pub(crate) mod jitter;
+pub(crate) mod kept;
+pub(crate) mod namespace;
 pub(crate) mod netns;
 pub(crate) mod products;
 pub(crate) mod publish;

@@ -6,72 +6,21 @@
 //!   198.18.x.1, .2 ──"wan"── .3 .4 .5 │ forwards, NAT, nft, tbf │ 192.168.7.1 ──"lan"── 192.168.7.2
 //! ```
 
-use std::fs::File;
-use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsFd;
-use std::process::{Command, Stdio};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use corertc::config::Settings;
-use rustix::fs::{FlockOperation, flock};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::host::Host;
+use super::namespace::run;
+
+pub(crate) use super::namespace::Namespace;
 
 /// Of the /28 nets in 198.18.0.0/15, which is for tests (RFC 2544).
 const NETS: u32 = 8192;
 const CLIENTS: &str = "192.168.7";
 /// Ports of the mapping: each change takes the next hundred.
 const PORTS: std::ops::Range<u32> = 40_000..60_000;
-
-/// A network namespace. Dropping it deletes its name; it ends with the last process and socket in it.
-pub(crate) struct Namespace {
-    name: String,
-    file: File,
-}
-
-impl Namespace {
-    fn new(name: String) -> Result<Self, String> {
-        // The first `ip netns add` since boot makes a mount that another one at the same time would hide.
-        let lock = File::create(std::env::temp_dir().join("corertc-netns.lock")).unwrap();
-        flock(&lock, FlockOperation::LockExclusive).unwrap();
-        // What a killed test left behind.
-        let _ = run("ip", &format!("netns del {name}"), "");
-        run("ip", &format!("netns add {name}"), "")?;
-        let file = File::open(format!("/run/netns/{name}")).map_err(|error| error.to_string());
-        let namespace = Self { name, file: file? };
-        namespace.run("ip", "link set lo up");
-        Ok(namespace)
-    }
-
-    /// Runs `act` inside, on a thread of its own: sockets, processes and threads that it makes stay inside.
-    pub(crate) fn enter<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
-        let inside = || {
-            move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-            act()
-        };
-        std::thread::scope(|scope| match scope.spawn(inside).join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    }
-
-    /// Runs a command inside; what it said.
-    pub(crate) fn run(&self, command: &str, arguments: &str) -> String {
-        self.feed(command, arguments, "")
-    }
-
-    fn feed(&self, command: &str, arguments: &str, input: &str) -> String {
-        self.enter(|| run(command, arguments, input)).unwrap()
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = run("ip", &format!("netns del {}", self.name), "");
-    }
-}
 
 /// Which way packets go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,6 +132,12 @@ impl Network {
         // A router on the street says nothing to packets for a mapping it forgot.
         self.nft("table inet silent { chain input { type filter hook input priority 0; iifname wan meta l4proto udp drop } }");
         self.map(3);
+    }
+
+    /// What `ip link` and `ip netns` call its parts.
+    pub(crate) fn names(&self) -> [String; 3] {
+        let namespaces = [&self.router.name, &self.clients.name];
+        [&self.near, namespaces[0], namespaces[1]].map(String::clone)
     }
 
     /// The server's address, the one that is announced.
@@ -349,6 +304,15 @@ impl Drop for Network {
     }
 }
 
+/// Whether this machine knows IPv6; says so where it doesn't.
+pub(crate) fn has_ipv6() -> bool {
+    let known = UdpSocket::bind("[::1]:0").is_ok();
+    if !known {
+        skipped("its IPv6 part: this machine has none");
+    }
+    known
+}
+
 #[allow(clippy::print_stderr)]
 fn skipped(why: &str) {
     let test = std::thread::current();
@@ -357,29 +321,4 @@ fn skipped(why: &str) {
 
 fn here(arguments: &str) {
     run("ip", arguments, "").unwrap();
-}
-
-/// Runs a command of the system with `input`; what it said, or how it failed.
-fn run(command: &str, arguments: &str, input: &str) -> Result<String, String> {
-    let mut child = Command::new(command)
-        .args(arguments.split(' '))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("{command}: {error}"))?;
-    let mut stdin = child.stdin.take().expect("it is piped");
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    let output = child
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    match output.status.success() {
-        true => Ok(text(&output.stdout)),
-        false => Err(format!(
-            "{command} {arguments}: {}",
-            text(&output.stderr).trim()
-        )),
-    }
 }

@@ -79,6 +79,16 @@ window.whip = (() => {
     };
   }
 
+  // Sends these layers and no others.
+  async function send(name, rids) {
+    for (const sender of publishers.get(name).pc.getSenders()) {
+      const parameters = sender.getParameters();
+      if (sender.track.kind !== 'video') continue;
+      for (const encoding of parameters.encodings) encoding.active = rids.includes(encoding.rid);
+      await sender.setParameters(parameters);
+    }
+  }
+
   // What the browser says of its sending.
   async function report(name) {
     const { pc } = publishers.get(name);
@@ -116,5 +126,5 @@ window.whip = (() => {
     return { status: response.status, body: await response.text() };
   }
 
-  return { publish, report, leave, call };
+  return { publish, send, report, leave, call };
 })();

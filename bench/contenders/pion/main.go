@@ -27,6 +27,7 @@ const payloadType = 96
 
 var (
 	host     = flag.String("host", "127.0.0.1", "where to listen for viewers")
+	ingest   = flag.String("inputs", "", "take WHIP: first ports to write to, separated by commas")
 	track    *webrtc.TrackLocalStaticRTP
 	api      *webrtc.API
 	sessions sync.Map // id to *webrtc.PeerConnection
@@ -65,6 +66,7 @@ func serve() error {
 		return err
 	}
 	http.HandleFunc("POST /whep", join)
+	http.HandleFunc("POST /whip/{port}", publish(settings))
 	http.HandleFunc("DELETE /session/{id}", leave)
 	go func() { log.Fatal(http.Serve(listener, nil)) }()
 
@@ -73,6 +75,7 @@ func serve() error {
 	if err := out.Encode(map[string]any{
 		"url":          fmt.Sprintf("http://%s/whep", listener.Addr()),
 		"rtp_port":     port,
+		"inputs":       inputs(*ingest, listener.Addr()),
 		"payload_type": payloadType,
 	}); err != nil {
 		return err

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::viewer::{Phase, Viewer};
+use super::peer::Phase;
+use super::viewer::Viewer;
 use super::{Error, Totals};
 
 const TICK: Duration = Duration::from_millis(20);
@@ -29,6 +30,7 @@ pub struct Progress {
 enum Command {
     Add(Box<Viewer>),
     Count(Sender<Totals>),
+    Latencies(Sender<Vec<u64>>),
     Leave(Sender<()>),
 }
 
@@ -71,6 +73,14 @@ impl Driver {
     pub fn count(&self) -> Totals {
         let (answer, wait) = channel();
         self.order(Command::Count(answer));
+        wait.recv().unwrap_or_default()
+    }
+
+    /// Latencies of marked packets since the last call.
+    #[must_use]
+    pub fn latencies_ns(&self) -> Vec<u64> {
+        let (answer, wait) = channel();
+        self.order(Command::Latencies(answer));
         wait.recv().unwrap_or_default()
     }
 
@@ -121,9 +131,9 @@ impl Share {
             let now = Instant::now();
             for event in &events {
                 if let Some(viewer) = self.viewers.get_mut(event.token().0) {
-                    let before = viewer.phase;
+                    let before = viewer.peer.phase;
                     viewer.readable(crypto, now);
-                    self.progress.note(before, viewer.phase);
+                    self.progress.note(before, viewer.peer.phase);
                 }
             }
             if now >= next_tick {
@@ -145,7 +155,7 @@ impl Share {
                     viewer.tick(now);
                     let token = Token(self.viewers.len());
                     let registry = self.poll.registry();
-                    let socket = viewer.socket.as_raw_fd();
+                    let socket = viewer.peer.socket.as_raw_fd();
                     if registry
                         .register(&mut SourceFd(&socket), token, Interest::READABLE)
                         .is_ok()
@@ -156,8 +166,15 @@ impl Share {
                 Ok(Command::Count(answer)) => {
                     let _ = answer.send(self.totals());
                 }
+                Ok(Command::Latencies(answer)) => {
+                    let viewers = self.viewers.iter_mut();
+                    let taken = viewers.flat_map(|viewer| std::mem::take(&mut viewer.latencies_ns));
+                    let _ = answer.send(taken.collect());
+                }
                 Ok(Command::Leave(answer)) => {
-                    self.viewers.iter_mut().for_each(Viewer::close);
+                    self.viewers
+                        .iter_mut()
+                        .for_each(|viewer| viewer.peer.close());
                     self.viewers.clear();
                     let _ = answer.send(());
                 }
@@ -173,9 +190,9 @@ impl Share {
             totals.received += viewer.received();
             totals.read += viewer.read;
             totals.authentic += viewer.authentic;
-            totals.dtls_clients += u64::from(viewer.is_dtls_client());
-            totals.gcm += u64::from(viewer.profile == 7);
-            totals.connected += u64::from(viewer.phase == Phase::Connected);
+            totals.dtls_clients += u64::from(viewer.peer.is_dtls_client());
+            totals.gcm += u64::from(viewer.peer.profile == 7);
+            totals.connected += u64::from(viewer.peer.phase == Phase::Connected);
         }
         totals
     }

@@ -1,11 +1,13 @@
 //! Many WHEP viewers in one process, for the price of few: a socket each, one or two threads for all, media dropped in
 //! the kernel. Works against any WHEP server that speaks H.264, bundles and answers with its candidates.
 
-mod dtls;
+pub(crate) mod dtls;
 mod filter;
-mod http;
+pub mod http;
 mod io;
-mod sdp;
+pub(crate) mod peer;
+pub(crate) mod sdp;
+pub mod stamp;
 pub mod stun;
 mod viewer;
 
@@ -19,8 +21,9 @@ use thiserror::Error;
 
 use self::http::Url;
 use self::io::{Driver, Progress, lock};
-pub use self::viewer::random;
-use self::viewer::{Setup, Viewer};
+use self::peer::Setup;
+pub use self::peer::random;
+use self::viewer::Viewer;
 
 /// Why a viewer or the crowd didn't come to be.
 #[derive(Debug, Error)]
@@ -163,6 +166,13 @@ impl Crowd {
         })
     }
 
+    /// Of marked packets (`stamp`) that were read since the last call: from their sending to the viewer's socket.
+    #[must_use]
+    pub fn latencies_ns(&self) -> Vec<u64> {
+        let drivers = self.drivers.iter();
+        drivers.flat_map(Driver::latencies_ns).collect()
+    }
+
     /// Every viewer says goodbye: close_notify, then DELETE.
     pub fn leave(&self) {
         self.drivers.iter().for_each(Driver::leave);
@@ -187,42 +197,54 @@ impl Crowd {
     }
 
     fn post(&self, url: &Url, join: &Join) -> Result<Viewer, Error> {
-        let stream = http::connect(url)?;
-        let server = stream.peer_addr()?.ip();
-        let socket = UdpSocket::bind(SocketAddr::new(stream.local_addr()?.ip(), 0))?;
-        let ufrag = hex(&viewer::random::<4>());
-        let password = hex(&viewer::random::<12>());
-        let offer = sdp::offer(&sdp::Local {
-            address: socket.local_addr()?,
-            ufrag: &ufrag,
-            password: &password,
-            fingerprint: &self.context.fingerprint,
-            setup: &join.setup,
-        });
-        let mut headers = "Content-Type: application/sdp\r\n".to_owned();
-        if let Some(token) = &join.token {
-            headers += &format!("Authorization: Bearer {token}\r\n");
-        }
-        let response = http::exchange(stream, "POST", url, &headers, &offer)?;
-        if !matches!(response.status, 200 | 201) {
-            return Err(Error::Refused(response.status, response.body));
-        }
-        if let Some(location) = response.header("location") {
-            lock(&self.resources).push(url.join(location));
-        }
-        let unusable = || Error::Answer(response.body.clone());
-        let remote = sdp::answer(&response.body, server).ok_or_else(unusable)?;
-        socket.connect(remote.address)?;
-        socket.set_nonblocking(true)?;
-        let setup = Setup {
-            socket,
-            ufrag,
-            password,
-            remote,
-            sample: join.sample,
-        };
-        Viewer::new(setup, &self.context, Instant::now())
+        let offered = |local: &sdp::Local<'_>| sdp::offer(local);
+        let token = join.token.as_deref();
+        let (setup, resource) = open(url, token, &join.setup, &self.context, offered)?;
+        lock(&self.resources).extend(resource);
+        Viewer::new(setup, join.sample, &self.context, Instant::now())
     }
+}
+
+/// One POST of an offer: what a peer is made of, and the URL of its session.
+pub(crate) fn open(
+    url: &Url,
+    token: Option<&str>,
+    setup: &str,
+    context: &dtls::Context,
+    offer: impl FnOnce(&sdp::Local<'_>) -> String,
+) -> Result<(Setup, Option<Url>), Error> {
+    let stream = http::connect(url)?;
+    let server = stream.peer_addr()?.ip();
+    let socket = UdpSocket::bind(SocketAddr::new(stream.local_addr()?.ip(), 0))?;
+    let ufrag = hex(&random::<4>());
+    let password = hex(&random::<12>());
+    let offer = offer(&sdp::Local {
+        address: socket.local_addr()?,
+        ufrag: &ufrag,
+        password: &password,
+        fingerprint: &context.fingerprint,
+        setup,
+    });
+    let mut headers = "Content-Type: application/sdp\r\n".to_owned();
+    if let Some(token) = token {
+        headers += &format!("Authorization: Bearer {token}\r\n");
+    }
+    let response = http::exchange(stream, "POST", url, &headers, &offer)?;
+    if !matches!(response.status, 200 | 201) {
+        return Err(Error::Refused(response.status, response.body));
+    }
+    let resource = response.header("location").map(|it| url.join(it));
+    let unusable = || Error::Answer(response.body.clone());
+    let remote = sdp::answer(&response.body, server).ok_or_else(unusable)?;
+    socket.connect(remote.address)?;
+    socket.set_nonblocking(true)?;
+    let setup = Setup {
+        socket,
+        ufrag,
+        password,
+        remote,
+    };
+    Ok((setup, resource))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -29,9 +29,52 @@ pub struct Remote {
     pub dtls_client: bool,
 }
 
-/// The offer's text.
+/// A viewer's offer.
 #[must_use]
 pub fn offer(local: &Local<'_>) -> String {
+    let transport = transport(local);
+    format!(
+        "{HEAD}m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n{transport}\
+         a=mid:0\r\na=recvonly\r\na=rtcp-mux\r\na=rtcp-rsize\r\n{VIDEO}\
+         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n{transport}\
+         a=mid:1\r\na=recvonly\r\na=rtcp-mux\r\n{AUDIO}"
+    )
+}
+
+/// A publisher's offer with the header extensions that browsers send: mid ([`MID`]) and transport-wide numbers
+/// ([`TRANSPORT_CC`]).
+#[must_use]
+pub fn publish(local: &Local<'_>, video: u32, audio: u32) -> String {
+    let transport = transport(local);
+    let source = |ssrc: u32, track: &str| {
+        format!(
+            "a=extmap:{TRANSPORT_CC} http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
+             a=extmap:{MID} urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+             a=msid:bench {track}\r\na=ssrc:{ssrc} cname:bench\r\na=ssrc:{ssrc} msid:bench {track}\r\n"
+        )
+    };
+    let (video, audio) = (source(video, "video"), source(audio, "audio"));
+    format!(
+        "{HEAD}m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n{transport}\
+         a=mid:0\r\na=sendonly\r\na=rtcp-mux\r\na=rtcp-rsize\r\n{VIDEO}a=rtcp-fb:96 transport-cc\r\n{video}\
+         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n{transport}\
+         a=mid:1\r\na=sendonly\r\na=rtcp-mux\r\n{AUDIO}a=rtcp-fb:111 transport-cc\r\n{audio}"
+    )
+}
+
+/// Id of the header extension for transport-wide numbers.
+pub const TRANSPORT_CC: u8 = 3;
+/// Id of the header extension for mid.
+pub const MID: u8 = 4;
+
+const HEAD: &str = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
+     a=group:BUNDLE 0 1\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS\r\n";
+const VIDEO: &str = "a=rtpmap:96 H264/90000\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n\
+     a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n\
+     a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
+const AUDIO: &str = "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n";
+
+fn transport(local: &Local<'_>) -> String {
     let Local {
         address,
         ufrag,
@@ -40,22 +83,10 @@ pub fn offer(local: &Local<'_>) -> String {
         setup,
     } = local;
     let (ip, port) = (address.ip(), address.port());
-    let transport = format!(
+    format!(
         "c=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
          a=candidate:1 1 udp 2130706431 {ip} {port} typ host\r\na=end-of-candidates\r\n\
          a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\na=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\n"
-    );
-    format!(
-        "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
-         a=group:BUNDLE 0 1\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS\r\n\
-         m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n{transport}\
-         a=mid:0\r\na=recvonly\r\na=rtcp-mux\r\na=rtcp-rsize\r\n\
-         a=rtpmap:96 H264/90000\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n\
-         a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n\
-         a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n\
-         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n{transport}\
-         a=mid:1\r\na=recvonly\r\na=rtcp-mux\r\n\
-         a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n"
     )
 }
 

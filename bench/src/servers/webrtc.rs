@@ -28,7 +28,7 @@ use webrtc::peer_connection::{
 };
 use webrtc::runtime::{Sender, channel, default_runtime};
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The payload type its feed sends with; the track puts in the negotiated one.
 const PAYLOAD_TYPE: u8 = 96;
@@ -139,7 +139,7 @@ async fn request(mut stream: TcpStream, viewers: &Viewers) -> Result<(), Failure
     Ok(())
 }
 
-async fn read(stream: &mut TcpStream) -> Result<(String, String), Failure> {
+pub(super) async fn read(stream: &mut TcpStream) -> Result<(String, String), Failure> {
     let mut request = Vec::with_capacity(8192);
     loop {
         if stream.read_buf(&mut request).await? == 0 {

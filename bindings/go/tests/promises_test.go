@@ -100,7 +100,7 @@ func TestTheLibrarysLinesReachTheLogger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer v.pc.Close()
+	defer func() { _ = v.pc.Close() }()
 	eventually(t, "the log", func() error {
 		said.mu.Lock()
 		defer said.mu.Unlock()

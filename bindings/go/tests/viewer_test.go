@@ -111,7 +111,7 @@ func exchange(pc *webrtc.PeerConnection, endpoint, token string, change func(str
 	if err != nil {
 		return "", err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return "", err

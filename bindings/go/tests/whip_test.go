@@ -107,7 +107,7 @@ func TestACoreRecordsAPublisher(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pc.Close()
+	defer func() { _ = pc.Close() }()
 	track(t, pc, webrtc.MimeTypeVP8)
 	if _, err := exchange(pc, h.url+"/whip/studio", "wrong", nil); !errors.As(err, &refused) || refused.code != 401 {
 		t.Error("without the token:", err)

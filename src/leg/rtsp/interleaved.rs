@@ -24,7 +24,7 @@ impl Wire for Interleaved<'_> {
         frame(self.out, channel, bytes);
         self.entry
             .numbers
-            .sent(kind, bytes.len(), &self.entry.counters);
+            .sent(kind, 1, bytes.len() as u64, &self.entry.counters);
     }
 }
 

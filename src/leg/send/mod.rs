@@ -2,6 +2,7 @@
 
 pub(super) mod kept;
 pub(super) mod line;
+mod ports;
 pub(super) mod queue;
 pub mod udp;
 
@@ -46,15 +47,15 @@ impl InputNumbers {
         self.reading.store(false, Ordering::Relaxed);
     }
 
-    /// One packet of RTP.
-    pub(super) fn sent(&self, kind: line::Packet, len: usize, counters: &Counters) {
+    /// Packets of RTP.
+    pub(super) fn sent(&self, kind: line::Packet, packets: u64, bytes: u64, counters: &Counters) {
         if kind == line::Packet::Silence {
-            self.silence.fetch_add(1, Ordering::Relaxed);
+            self.silence.fetch_add(packets, Ordering::Relaxed);
         }
-        self.packets.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(len as u64, Ordering::Relaxed);
-        counters.input_packets_out.inc();
-        counters.input_bytes_out.add(len as u64);
+        self.packets.fetch_add(packets, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        counters.input_packets_out.add(packets);
+        counters.input_bytes_out.add(bytes);
     }
 }
 

@@ -5,7 +5,7 @@
 //! reaches the publisher.
 
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,7 +13,6 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::rtp::Media;
-use crate::rtp::rtcp;
 use crate::stats::Counters;
 use crate::stream::{IngestPoint, Sink};
 
@@ -21,6 +20,7 @@ use super::super::four::Four;
 use super::super::input::Promise;
 use super::InputNumbers;
 use super::line::{Line, Packet, Wire};
+use super::ports::Ports;
 use super::queue::{Inlet, Outlet, queue};
 
 /// Between two probes while nothing else is sent.
@@ -62,6 +62,7 @@ impl UdpSender {
         point: Arc<IngestPoint>,
         numbers: Arc<InputNumbers>,
         counters: Arc<Counters>,
+        gso: bool,
     ) -> io::Result<(Self, UdpTask)> {
         let port_of = |media| match media {
             Media::Audio if promise.video.is_some() => four.port() + 2,
@@ -69,7 +70,10 @@ impl UdpSender {
         };
         let mut sockets = [None, None];
         for (media, _, _) in promise.media() {
-            sockets[media as usize] = Some(connect(&four, port_of(media))?);
+            let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port_of(media)));
+            let socket = four.bind_beside()?;
+            socket.connect(to)?;
+            sockets[media as usize] = Some((socket, to));
         }
         let (inlet, outlet): (Arc<Inlet>, Outlet) = queue(numbers.clone(), counters.clone());
         let sink: Arc<dyn Sink> = inlet;
@@ -77,13 +81,7 @@ impl UdpSender {
         let (commands, inbox) = unbounded_channel();
         let task = UdpTask {
             line: Line::new(point.stream().clone(), promise),
-            ports: Ports {
-                sockets,
-                refused: false,
-                sent_at: None,
-                numbers,
-                counters,
-            },
+            ports: Ports::new(sockets, gso, numbers, counters),
             point: point.clone(),
             outlet,
             inbox,
@@ -218,6 +216,9 @@ impl UdpTask {
             // Silence begins with the picture.
             self.line.tick(now, wall, &mut self.ports);
         }
+        // A refusal of it is as good as that of a probe.
+        self.ports.sent_at = Some(now);
+        self.ports.flush();
     }
 
     /// Does what is due; how long until the next time.
@@ -251,8 +252,10 @@ impl UdpTask {
 
     fn here(&mut self, now: Instant) -> Duration {
         self.line.tick(now, SystemTime::now(), &mut self.ports);
-        let idle = |at| now.saturating_duration_since(at) >= PROBE_EVERY;
-        if self.ports.sent_at.is_none_or(idle) {
+        self.ports.flush();
+        let silent = |at| now.saturating_duration_since(at) >= PROBE_EVERY;
+        let idle = self.ports.sent_at.is_none_or(silent);
+        if idle {
             self.ports.probe(now);
         }
         self.ports.look();
@@ -264,7 +267,10 @@ impl UdpTask {
             self.keyframe_due = Some(now + KEYFRAME_EVERY);
             self.point.request_keyframe(now);
         }
-        self.line.tick_after(now).min(PROBE_EVERY)
+        match idle {
+            true => PROBE_EVERY,
+            false => self.line.tick_after(now),
+        }
     }
 
     fn went_away(&mut self) -> Duration {
@@ -299,8 +305,9 @@ impl UdpTask {
         if goodbye.next <= now {
             goodbye.next = now + GOODBYE_EVERY;
             for (media, bytes) in self.line.goodbyes() {
-                self.ports.write(media, &bytes);
+                self.ports.send(media, Packet::Rtcp, &bytes);
             }
+            self.ports.flush();
         } else {
             self.ports.probe(now);
         }
@@ -314,65 +321,6 @@ impl UdpTask {
         }
         GONE_EVERY
     }
-}
-
-/// The connected sockets, by medium.
-struct Ports {
-    sockets: [Option<UdpSocket>; 2],
-    /// A datagram was refused since the last look.
-    refused: bool,
-    sent_at: Option<Instant>,
-    numbers: Arc<InputNumbers>,
-    counters: Arc<Counters>,
-}
-
-impl Ports {
-    /// A receiver report about nothing.
-    fn probe(&mut self, now: Instant) {
-        let mut bytes = Vec::with_capacity(8);
-        rtcp::write_receiver_report(&mut bytes, 0, &[]);
-        for media in [Media::Video, Media::Audio] {
-            self.write(media, &bytes);
-        }
-        self.sent_at = Some(now);
-    }
-
-    /// Takes refusals of what was sent.
-    fn look(&mut self) {
-        for socket in self.sockets.iter().flatten() {
-            let error = socket.take_error().ok().flatten();
-            self.refused |= error.is_some_and(|it| it.kind() == io::ErrorKind::ConnectionRefused);
-        }
-    }
-
-    /// False where it was not taken. A full buffer loses the datagram: nobody waits for FFmpeg.
-    fn write(&mut self, media: Media, bytes: &[u8]) -> bool {
-        let Some(socket) = &self.sockets[media as usize] else {
-            return false;
-        };
-        match socket.send(bytes) {
-            Ok(_) => true,
-            Err(error) => {
-                self.refused |= error.kind() == io::ErrorKind::ConnectionRefused;
-                false
-            }
-        }
-    }
-}
-
-impl Wire for Ports {
-    fn send(&mut self, media: Media, kind: Packet, bytes: &[u8]) {
-        if !self.write(media, bytes) || kind == Packet::Rtcp {
-            return;
-        }
-        self.numbers.sent(kind, bytes.len(), &self.counters);
-    }
-}
-
-fn connect(four: &Four, port: u16) -> io::Result<UdpSocket> {
-    let socket = four.bind_beside()?;
-    socket.connect((Ipv4Addr::LOCALHOST, port))?;
-    Ok(socket)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The UDP sender against sockets that come and go as FFmpeg's do.
 
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::runtime::Runtime;
@@ -51,8 +52,15 @@ fn rig() -> Rig {
     let four = Arc::new(AllPorts::new(None).reserve_four().unwrap());
     let port = four.port();
     let numbers = Arc::new(InputNumbers::default());
-    let (sender, task) =
-        UdpSender::new(four, &BOTH, point.clone(), numbers.clone(), Arc::default()).unwrap();
+    let (sender, task) = UdpSender::new(
+        four,
+        &BOTH,
+        point.clone(),
+        numbers.clone(),
+        Arc::default(),
+        true,
+    )
+    .unwrap();
     runtime.spawn(task.run());
     Rig {
         sender: Some(sender),

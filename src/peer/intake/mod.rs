@@ -86,6 +86,21 @@ impl Intake {
         }
     }
 
+    /// Learns whose sources are whose from `other`: browsers say it (RID) only until the first report.
+    pub(super) fn adopt(&mut self, other: &Self, now: Instant) {
+        for source in other.sources.all() {
+            self.sources.add(Source {
+                order: None,
+                skipped: 0,
+                reception: source.reception.clone(),
+                ..*source
+            });
+            if let Some(track) = &mut self.tracks[source.media as usize] {
+                track.began(now);
+            }
+        }
+    }
+
     /// Takes the plain RTP packet that `out` holds from `start` on. What is ready for the ingest is in `out` after it.
     pub(super) fn packet(&mut self, start: usize, now: Instant, out: &mut Published) {
         self.packets += 1;

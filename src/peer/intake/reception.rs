@@ -12,7 +12,7 @@ pub(super) fn extend(near: u64, seq: u16) -> u64 {
 }
 
 /// One source as it arrives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Reception {
     ssrc: u32,
     clock_rate: u64,

@@ -169,6 +169,17 @@ fn a_hole_is_asked_for_and_filled_by_rtx_in_order() {
     assert_eq!(rig.send(97, 902, 77, &[], &repair), [], "a second answer");
 }
 
+/// C010: OBS sends what was asked for again as it was, under the same SSRC.
+#[test]
+fn a_hole_is_filled_by_the_packet_itself_where_there_is_no_rtx() {
+    let mut rig = Rig::new(&[]);
+    rig.video(10, &KEY);
+    rig.video(12, &[3]);
+    assert_eq!(rig.pass(10).0, [11]);
+    assert_eq!(rig.video(11, &[2]), [rtp(11, &[2]), rtp(12, &[3])]);
+    assert_eq!(rig.counters.publish_repaired.value(), 1);
+}
+
 #[test]
 fn a_loss_leaves_a_hole_and_asks_for_a_key_frame() {
     let mut rig = Rig::new(&[]);

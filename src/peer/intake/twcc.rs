@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use super::reception::extend;
 use crate::rtp::rtcp::{TICKS_PER_SECOND, write_transport_cc};
 
-/// From the first unreported packet to its report.
-const REPORT_AFTER: Duration = Duration::from_millis(50);
+/// From the first unreported packet to its report, as in libwebrtc; and from when on a packet that wakes us anyway takes it along.
+const REPORT_AFTER: Duration = Duration::from_millis(100);
+const EARLY_BY: Duration = Duration::from_millis(50);
 /// Numbers one report is about at most; a jump beyond begins anew.
 const SPAN_MAX: u64 = 2048;
 /// Numbers one packet is about at most: at two bytes a delta it stays below any MTU.
@@ -69,6 +70,11 @@ impl Arrivals {
     /// When [`Arrivals::report`] wants to be called.
     pub(in crate::peer) fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    /// Whether a report may leave by the way now.
+    pub(in crate::peer) fn may_report(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now + EARLY_BY)
     }
 
     /// The feedback packets about everything that arrived: a datagram each, every one after `begin`.
@@ -142,8 +148,11 @@ mod tests {
             arrivals.packet(seq, start);
         }
         assert_eq!(arrivals.due(), Some(start + REPORT_AFTER));
+        let half = start + Duration::from_millis(50);
+        assert!(!arrivals.may_report(half - Duration::from_millis(1)) && arrivals.may_report(half));
         assert_eq!(reported(&mut arrivals), [(65_533, 7)]);
         assert_eq!(arrivals.due(), None);
+        assert!(!arrivals.may_report(start + REPORT_AFTER));
         arrivals.packet(6, start + Duration::from_millis(60));
         assert_eq!(reported(&mut arrivals), [(4, 3)]);
     }

@@ -1,5 +1,7 @@
 //! When a batch closes and what is in it.
 
+use std::time::Duration;
+
 use super::rig::{IDR, OPUS, PARAMS, Rig, SLICE, Sender};
 use crate::rtp::Media;
 use crate::rtp::codec::Codec;
@@ -44,10 +46,32 @@ fn a_millisecond_of_silence_closes_a_frame() {
     video.send(&mut rig, 40, false, SLICE);
     assert_eq!(
         rig.ingest.next_timeout(),
-        Some(rig.now + std::time::Duration::from_millis(1))
+        Some(rig.now + Duration::from_millis(1))
     );
     rig.pass_ms(1);
     assert_eq!(rig.batches().len(), 1);
+}
+
+#[test]
+fn a_publishers_frame_waits_half_a_millisecond_for_its_next_packet_and_one_for_its_end() {
+    let us = Duration::from_micros;
+    let (mut rig, mut video) = (Rig::new(Codec::H264), Sender::video(1));
+    rig.ingest.follow_reports();
+    video.send_keyframe(&mut rig, 0);
+    rig.batches();
+    video.send(&mut rig, 40, false, SLICE);
+    assert_eq!(rig.ingest.next_timeout(), Some(rig.now + us(500)));
+    rig.now += us(400);
+    video.send(&mut rig, 40, false, SLICE);
+    rig.now += us(400);
+    video.send(&mut rig, 40, false, SLICE);
+    assert_eq!(rig.ingest.next_timeout(), Some(rig.now + us(200)));
+    assert!(rig.batches().is_empty() && rig.ingest.is_open());
+    // What the timer would do, a packet that comes meanwhile does.
+    rig.now += us(200);
+    video.send(&mut rig, 40, false, SLICE);
+    assert_eq!(rig.batches()[0].packets.len(), 4);
+    assert!(!rig.ingest.is_open());
 }
 
 #[test]

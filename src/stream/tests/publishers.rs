@@ -105,3 +105,73 @@ fn each_publisher_has_its_own_clock_and_the_line_goes_on() {
         assert_eq!(rig.stream.stats().restarts, u64::from(run));
     }
 }
+
+/// C013: early OBS sends none.
+#[test]
+fn without_any_reports_both_media_stand_where_they_came() {
+    let mut rig = publishers_rig();
+    let (mut video, mut audio) = (Sender::video(1), Sender::audio(2));
+    for now in (0..4000_i64).step_by(20) {
+        audio.send(&mut rig, now, true, OPUS);
+        match now {
+            0 => video.send_keyframe(&mut rig, 0),
+            _ => video.send(&mut rig, now, true, SLICE),
+        }
+        rig.pass_ms(20);
+    }
+    let skew = skew_ms(&rig, 3980, 3980);
+    assert!(skew.abs() <= 1.0, "{skew} ms");
+}
+
+/// Timestamps that jump an hour ahead, a minute back, and to anywhere: the line goes on by arrival.
+#[test]
+fn a_clock_that_jumps_leaves_no_jump_on_the_line() {
+    let mut rig = publishers_rig();
+    let (mut video, mut audio) = (Sender::video(1), Sender::audio(2));
+    for now in (0..10_000_i64).step_by(20) {
+        let moved = match now {
+            0..2000 => 0,
+            2000..4000 => 3_600_000,
+            4000..6000 => -60_000,
+            // Half a turn of the 32-bit clock, about.
+            6000..8000 => 23_000_000,
+            _ => 0,
+        };
+        audio.send(&mut rig, now, true, OPUS);
+        match now {
+            0 => video.send_keyframe(&mut rig, 0),
+            _ => video.send(&mut rig, now + moved, true, SLICE),
+        }
+        rig.pass_ms(20);
+    }
+    let batches = rig.batches_of(Media::Video);
+    assert_eq!(batches.len(), 500);
+    for pair in batches.windows(2) {
+        let step = pair[1]
+            .timestamp
+            .wrapping_sub(pair[0].timestamp)
+            .cast_signed();
+        assert!((1700..=1900).contains(&step), "{step}");
+    }
+    assert_eq!(rig.counters.publish_jumps.value(), 4);
+    let whole = batches[499].timestamp.wrapping_sub(batches[0].timestamp);
+    assert!((499 * 1800_i64 - i64::from(whole)).abs() < 450, "{whole}");
+}
+
+/// A pause is none: the time that passed is on the line.
+#[test]
+fn a_pause_of_the_picture_stays_one() {
+    let mut rig = publishers_rig();
+    let (mut video, mut audio) = (Sender::video(1), Sender::audio(2));
+    for now in (0..10_000_i64).step_by(20) {
+        audio.send(&mut rig, now, true, OPUS);
+        match now {
+            0 => video.send_keyframe(&mut rig, 0),
+            2000..7000 => {}
+            _ => video.send(&mut rig, now, true, SLICE),
+        }
+        rig.pass_ms(20);
+    }
+    assert_eq!(rig.counters.publish_jumps.value(), 0);
+    assert!(skew_ms(&rig, 9980, 9980).abs() <= 1.0);
+}

@@ -49,7 +49,7 @@ func run(listen string, options options) error {
 	server := &http.Server{Handler: core.server(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	fmt.Printf("ready http://%s/\n", listener.Addr())
 
 	signals := make(chan os.Signal, 1)
