@@ -68,7 +68,7 @@ fn a_receiver_report_tells_loss_and_the_round_trip() {
     let rtt = rig.viewer.feedback().rtt().unwrap();
     assert!(rtt.abs_diff(80 * MS) < MS, "{rtt:?}");
     assert_eq!(rig.viewer.feedback().loss_percent(), Some(25.0));
-    assert_eq!(rig.notices, []);
+    assert_eq!(rig.notices, [Notice::Reported]);
 }
 
 #[test]

@@ -295,7 +295,7 @@ impl Sim {
     fn judge(&mut self, report: &Report) {
         if report.wants_keyframe {
             if !self.start.catches_up() && self.start.answers(self.now) {
-                self.begin_with_keyframe();
+                self.begin_anew();
             }
             return;
         }
@@ -324,10 +324,10 @@ impl Sim {
         self.turned.push(self.now - self.began);
         self.start.pause();
         self.joining.remove(VIEWER);
-        self.begin_with_keyframe();
+        self.begin_anew();
     }
 
-    fn begin_with_keyframe(&mut self) {
+    fn begin_anew(&mut self) {
         if let Some(next) = self.history.gop_start(self.now) {
             self.line = self.sent.len();
             self.start.begin(next);

@@ -204,6 +204,7 @@ mod tests {
     use super::*;
     use crate::peer::link::Security;
     use crate::peer::srtp::{Inbound, Keys, Outbound, Profile};
+    use crate::peer::transport::Transport;
     use crate::peer::{RtxSetup, TrackSetup, ViewerSetup};
     use crate::rtp::codec::Codec;
 
@@ -268,6 +269,39 @@ mod tests {
         let len = viewer.seal(&packet, &mut first);
         assert_eq!(len, 12 + 7 + 16);
         assert_eq!(again(&mut viewer, &packet, Instant::now()), first[..len]);
+    }
+
+    #[test]
+    fn with_transport_wide_numbers_the_ciphertext_is_the_same_or_nothing_and_rtx_has_a_number_of_its_own()
+     {
+        let now = Instant::now();
+        let (mut viewer, mut receiver) = viewer(None);
+        viewer.transport = Some(Box::new(Transport::new(3, now)));
+        let packet = packet(Media::Video, 500);
+        let mut first = vec![0; 100];
+        let len = viewer.seal(&packet, &mut first);
+        assert_eq!(len, 12 + 8 + 7 + 16);
+        assert_eq!(again(&mut viewer, &packet, now), first[..len]);
+        let len = receiver.open_rtp(&mut first[..len]).unwrap();
+        assert_eq!(first[12..len], *b"\xbe\xde\0\x01\x31\0\x01\0payload");
+        let transport = viewer.transport.as_mut().unwrap();
+        for seq in 0..1000 {
+            transport.number(Some((Media::Audio, seq)), 100);
+        }
+        let later = now + Duration::from_secs(1);
+        assert!(again(&mut viewer, &packet, later).is_empty(), "forgotten");
+        let rtx = RtxSetup {
+            ssrc: 2,
+            payload_type: 97,
+            first_seq: 100,
+        };
+        let (mut viewer, mut receiver) = self::viewer(Some(rtx));
+        viewer.transport = Some(Box::new(Transport::new(3, now)));
+        let mut first = vec![0; 100];
+        viewer.seal(&packet, &mut first);
+        let mut rtx = again(&mut viewer, &packet, now);
+        let len = receiver.open_rtp(&mut rtx).unwrap();
+        assert_eq!(rtx[12..len], *b"\xbe\xde\0\x01\x31\0\x02\0\0\x0apayload");
     }
 
     #[test]

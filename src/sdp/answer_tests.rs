@@ -211,6 +211,33 @@ fn feedback_and_rtx_are_answered_only_as_far_as_they_work() {
     assert!(has(&text, "a=ssrc-group:FID 1111 3333") && has(&text, "a=ssrc:3333 cname:cname0"));
 }
 
+/// P094, P095: a client that has an estimate of its own tells that, for it would tell one of the two.
+#[test]
+fn transport_wide_numbers_go_to_clients_that_answer_them_and_have_no_estimate() {
+    let without = |lines: &str, what: &str| {
+        let kept = lines.lines().filter(|line| !line.contains(what));
+        kept.map(|line| format!("{line}\r\n")).collect::<String>()
+    };
+    let extension = |text: &str| {
+        let mut lines = text.lines().filter(|line| line.ends_with(TRANSPORT_CC));
+        lines.next().map(str::to_owned)
+    };
+    let offer = without(CHROMIUM, "goog-remb");
+    let offered = extension(&offer).expect("Chromium offers it");
+    let text = answer(&offer, facts(Codec::Vp8), facts(Codec::Opus));
+    assert_eq!(text.matches(&format!("{offered}\r\n")).count(), 2);
+    assert_eq!(text.matches(" transport-cc\r\n").count(), 2);
+    // Where it isn't for all that is sent, it is for none.
+    let audio = offer.find("m=audio").expect("both media");
+    let video = offer.find("m=video").expect("both media");
+    let (first, second) = offer.split_at(audio.max(video));
+    let half = first.to_owned() + &without(second, TRANSPORT_CC);
+    for none in [half, without(&offer, "transport-cc"), CHROMIUM.to_owned()] {
+        let text = answer(&none, facts(Codec::Vp8), facts(Codec::Opus));
+        assert!(!text.contains("transport-cc") && extension(&text).is_none());
+    }
+}
+
 /// P090, C014, C023: IPv4 host first, loopback last, priorities falling and below 2^31, text below 8192 bytes.
 #[test]
 fn candidates_are_ordered_and_never_burst_the_answer() {
