@@ -29,6 +29,8 @@ pub(super) enum Kind {
     CatchUp,
     /// Once more, after a loss: what fails will be asked for again.
     Again,
+    /// A second time after the same loss; no request is settled by it.
+    Copy,
 }
 
 /// A message in flight: whose it is, what it carries, and where in the scratch it stands.
@@ -223,12 +225,14 @@ impl Outlet {
                 match outcome {
                     Outcome::Sent | Outcome::SentPlain => {
                         entry.viewer.segments &= outcome == Outcome::Sent;
-                        if load.kind == Kind::Again {
-                            counters.repaired.add(u64::from(load.packets));
-                        } else {
-                            entry
-                                .viewer
-                                .count(load.media, load.packets, load.payload_octets);
+                        match load.kind {
+                            Kind::Again => counters.repaired.add(u64::from(load.packets)),
+                            Kind::Copy => {}
+                            Kind::Live | Kind::CatchUp => {
+                                entry
+                                    .viewer
+                                    .count(load.media, load.packets, load.payload_octets)
+                            }
                         }
                         entry.packets += u64::from(load.packets);
                         entry.bytes += u64::from(load.wire_bytes);
@@ -238,6 +242,7 @@ impl Outlet {
                     _ if load.kind == Kind::Again => {
                         counters.nack_unrepaired.add(u64::from(load.packets));
                     }
+                    _ if load.kind == Kind::Copy => {}
                     Outcome::Blocked if load.kind == Kind::CatchUp => entry.start.blocked = true,
                     Outcome::Blocked | Outcome::Failed(_) => {
                         if std::mem::take(&mut entry.in_frame[load.media as usize]) {

@@ -29,6 +29,7 @@ pub(super) struct Wanted {
     media: Media,
     /// The sequence number the viewer knows.
     seq: u16,
+    kind: Kind,
 }
 
 impl Shard {
@@ -44,6 +45,7 @@ impl Shard {
             viewer,
             media,
             seq: *seq,
+            kind: Kind::Again,
         }));
         self.inbox.wake();
     }
@@ -57,10 +59,13 @@ impl Shard {
             let Some(wanted) = self.repairs.pop_front() else {
                 break;
             };
-            if !self.repair(&wanted, now) {
+            let sent = self.repair(&wanted, now);
+            if !sent && wanted.kind == Kind::Again {
                 self.counters.nack_unrepaired.inc();
-            } else if self.owes_copy(&wanted) {
-                self.repairs.push_back(wanted);
+            }
+            if sent && self.owes_copy(&wanted) {
+                let kind = Kind::Copy;
+                self.repairs.push_back(Wanted { kind, ..wanted });
             }
         }
         self.outlet
@@ -103,7 +108,7 @@ impl Shard {
             &self.sockets,
             &mut self.viewers,
             &self.counters,
-            index,
+            (index, wanted.kind),
             seq,
             &batch,
             limit_bps,
@@ -131,7 +136,7 @@ impl Outlet {
         sockets: &[Arc<Socket>],
         viewers: &mut Slab<Entry>,
         counters: &Counters,
-        index: usize,
+        (index, kind): (usize, Kind),
         seq: u64,
         batch: &FrameBatch,
         limit_bps: u64,
@@ -149,7 +154,7 @@ impl Outlet {
         let viewer = &mut viewers[index].viewer;
         let len = viewer.seal_again(&packet, limit_bps, now, &mut self.plain, room);
         if len > 0 {
-            self.kind = Kind::Again;
+            self.kind = kind;
             let mut message = self.message(index, batch.media);
             self.kind = Kind::Live;
             message.add(&packet, len);
