@@ -80,6 +80,7 @@ fn keeps_coming(codec: Codec) {
 }
 
 #[test]
+#[ignore = "36 s, the same through a token bucket stands in netns_narrow: make check-all"]
 fn h264_keeps_coming_over_a_narrow_link() {
     keeps_coming(Codec::H264);
 }
