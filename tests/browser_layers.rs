@@ -74,7 +74,11 @@ fn each_viewer_sees_the_layer_it_asked_for_and_the_numbers_name_it() {
     rids.sort_unstable();
     assert_eq!(rids, ["l", "m"]);
     // Nobody but viewers knows of a layer: they end with it.
-    host.subsystem.ingests().unwrap().find("cam").unwrap().end();
+    let point = host.subsystem.ingests().unwrap().find("cam").unwrap();
+    point.end();
+    for layer in point.open_layers() {
+        layer.point.stream().announce_end();
+    }
     browser.until("small", "it is told", |seen| seen.state != "connected");
 }
 
