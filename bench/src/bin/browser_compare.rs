@@ -260,25 +260,6 @@ fn one_clock(
         said["unreadable"],
         seen(browser)?
     );
-    if std::env::var_os("BENCH_DEBUG").is_some() && server.name == "corertc" {
-        let url = corertc_bench::crowd::http::Url::parse(&server.whip)
-            .expect("a URL")
-            .join("/metrics");
-        let answer = corertc_bench::crowd::http::exchange(
-            corertc_bench::crowd::http::connect(&url)?,
-            "GET",
-            &url,
-            "",
-            "",
-        )?;
-        for line in answer
-            .body
-            .lines()
-            .filter(|it| !it.starts_with('#') && !it.ends_with(" 0"))
-        {
-            eprintln!("  {line}");
-        }
-    }
     let latencies = said["latencies"].as_array().into_iter().flatten();
     let mut latencies: Vec<f64> = latencies.filter_map(Value::as_f64).collect();
     if latencies.is_empty() {
