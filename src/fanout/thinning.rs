@@ -18,8 +18,8 @@ use super::narrow::{CUT_MOST, HOLD, HOLD_MAX, LINK_MIN_BPS, Narrow, USED, WIDE};
 #[path = "thinning_tests.rs"]
 mod tests;
 
-/// An estimate this far below what is sent, so many times in a row, says that packets queue up somewhere. An estimator in
-/// doubt stays above.
+/// An estimate this far below what is sent, so many times in a row, says that packets queue up somewhere, if loss or round
+/// trips hint at it too.
 const REMB_BAD: f64 = 0.7;
 const REMB_TIMES: u8 = 4;
 const VIDEO_MIN_BPS: u64 = 50_000;
@@ -127,7 +127,7 @@ impl Thinning {
         let through = (seen.through_bps.min(stream) * USED).max(least);
         let bps = match low.filter(|_| self.low_estimates >= REMB_TIMES) {
             _ if full => through,
-            // An estimate without any other sign is believed step by step.
+            // An estimate with a weak sign beside it is believed step by step.
             Some(low) => low.max(seen.sent_bps * CUT_MOST).min(through) * USED,
             None => {
                 self.losses.follow(seen.loss, false);
@@ -144,10 +144,12 @@ impl Thinning {
         Verdict::Narrow
     }
 
-    /// An estimate below what is sent.
+    /// An estimate below what is sent. Alone it says nothing: Chromium's stays at a fraction of a stream that it gets whole
+    /// and at once, where pictures are few and change in size.
     fn low_estimate(&mut self, look: &Look, seen: &Seen) -> Option<f64> {
         let estimate = look.remb_bps? as f64;
-        let low = Some(estimate).filter(|bps| *bps < seen.sent_bps * REMB_BAD);
+        let likely = self.losses.suspect() || self.looks.queueing.seems();
+        let low = Some(estimate).filter(|bps| likely && *bps < seen.sent_bps * REMB_BAD);
         self.low_estimates = match low {
             Some(_) => self.low_estimates.saturating_add(1),
             None => 0,

@@ -145,8 +145,13 @@ fn a_moment_of_loss_and_what_repair_makes_up_for_change_nothing() {
 }
 
 #[test]
-fn an_estimate_far_below_what_is_sent_counts_without_any_loss() {
+fn an_estimate_far_below_what_is_sent_counts_where_round_trips_hint_at_it_too() {
     let mut rig = Rig::new(10_000_000);
+    rig.look.rtt = Some(Duration::from_millis(10));
+    rig.look.remb_bps = Some(100_000);
+    rig.seconds(20);
+    assert_eq!(rig.turned_narrow, 0, "alone it says nothing");
+    rig.look.rtt = Some(Duration::from_millis(80));
     rig.look.remb_bps = Some(700_000);
     rig.seconds(20);
     assert_eq!(rig.turned_narrow, 0, "an estimator's doubt");

@@ -118,3 +118,13 @@ impl StreamInfo {
         new
     }
 }
+
+impl Stream {
+    /// Another publisher takes the stream on: its tracks may be others. None until its first packet comes.
+    pub(super) fn begins_anew(&self, since: Option<Instant>) {
+        self.info.send_if_modified(|info| {
+            info.live_since = since;
+            false
+        });
+    }
+}

@@ -81,6 +81,8 @@ pub struct IngestPoint {
 struct WayIn {
     ingest: Ingest,
     heard: Option<Instant>,
+    /// Nothing came of the present publisher yet.
+    unheard: bool,
 }
 
 #[derive(Default)]
@@ -110,6 +112,7 @@ impl IngestPoint {
             way_in: Mutex::new(WayIn {
                 ingest,
                 heard: None,
+                unheard: false,
             }),
             keyframes: Mutex::default(),
             kept,
@@ -173,6 +176,9 @@ impl IngestPoint {
     pub fn datagram(&self, datagram: &[u8], now: Instant) {
         let mut way_in = self.lock();
         way_in.heard = Some(now);
+        if std::mem::take(&mut way_in.unheard) {
+            self.stream.begins_anew(Some(now));
+        }
         way_in.ingest.datagram(None, datagram, now);
     }
 
@@ -201,7 +207,11 @@ impl IngestPoint {
 
     /// Another publisher sends from now on: its SSRCs are taken at once, the line goes on. `rids` are its simulcast layers.
     pub fn new_publisher(&self, rids: Vec<String>) {
-        self.lock().ingest.expect(self.expectation);
+        let mut way_in = self.lock();
+        way_in.ingest.expect(self.expectation);
+        way_in.unheard = true;
+        drop(way_in);
+        self.stream.begins_anew(None);
         for layer in self.open_layers() {
             layer.point.new_publisher(Vec::new());
         }

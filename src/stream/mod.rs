@@ -88,7 +88,7 @@ pub struct StreamInfo {
     pub expected: (bool, bool),
     /// Packets came within the last 3 s.
     pub live: bool,
-    /// Since when that is so.
+    /// Since when that is so, or an ingest's present publisher sends; None: it has not sent yet.
     pub live_since: Option<Instant>,
     /// The host stopped the process; no packet will come any more.
     pub ended: bool,
