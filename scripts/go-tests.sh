@@ -6,7 +6,9 @@ cd "$(dirname "$0")/.."
 least=1.24
 # Only here: seeing it, AWS-LC's build would begin anew.
 PKG_CONFIG_PATH=$PWD/build/lib/pkgconfig
-export PKG_CONFIG_PATH
+# Go's build cache knows what this says, and not what pkg-config says: two checkouts would share one.
+CGO_LDFLAGS="-O2 -g -L$PWD/build/lib"
+export PKG_CONFIG_PATH CGO_LDFLAGS
 cd bindings/go
 
 found=$(go env GOVERSION 2>/dev/null | sed 's/^go//') || found=

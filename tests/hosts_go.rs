@@ -37,7 +37,9 @@ struct Core {
 impl Core {
     /// None where there is no Go, which only a build machine may not lack.
     fn start(scratch: &Scratch) -> Option<Self> {
-        let pc = library_directory().join("pkgconfig");
+        let library = library_directory();
+        // Go's build cache knows what CGO_LDFLAGS says, and not what pkg-config says: two checkouts would share one.
+        let flags = format!("-O2 -g -L{}", library.display());
         if Command::new("go").arg("version").output().is_err() {
             assert!(std::env::var("CI").is_err(), "Go is missing");
             println!("skipped: there is no Go");
@@ -47,7 +49,8 @@ impl Core {
         let build = Command::new("go")
             .args(["build", "-o", &program, "."])
             .current_dir(root().join("bindings/go/examples/core"))
-            .env("PKG_CONFIG_PATH", pc)
+            .env("PKG_CONFIG_PATH", library.join("pkgconfig"))
+            .env("CGO_LDFLAGS", flags)
             .status();
         assert!(build.unwrap().success());
         let mut child = Command::new(program)
