@@ -32,7 +32,7 @@ CGO_ENABLED=0 go test -count=1 .
 hash=$(sha256sum ../../build/lib/libcorertc.a | cut -c1-16)
 go test -count=1 -tags corertc_static -ldflags "-X main.library=$hash" -run 'Start|Panic|Error|Close' .
 GOGC=1 go test -count=1 -race .
-(cd tests && GOGC=1 go test -count=1 -race -timeout 5m .)
+(cd tests && GOGC=1 go test -count=1 -race -timeout 10m .)
 
 # A host that vendors has the module's files and nothing else of this repository.
 host=$(mktemp -d)

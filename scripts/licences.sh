@@ -8,4 +8,4 @@ if ! command -v cargo-deny >/dev/null 2>&1; then
   [ "${CI-}" != true ] || exit 1
   exit 0
 fi
-cargo deny --locked --offline check licenses bans sources
+cargo deny --locked check licenses bans sources

@@ -20,10 +20,10 @@ use whep_rig::{call, fed, settings, subsystem};
 /// For anything that takes a second on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 const ROUNDS_MIN: usize = 30;
-/// Rounds after which everything that is made once has been made.
+/// Rounds, and a third of the time, after which everything that is made once has been made.
 const WARM_UP: usize = 10;
-/// What an allocator keeps without a leak. A leaked session (some 30 KiB) of each round would be more.
-const GROWTH_MAX: u64 = 16 << 20;
+/// What an allocator keeps without a leak. A session (some 30 KiB) leaked in each of the minutes' rounds would be more.
+const GROWTH_MAX: u64 = 4 << 20;
 
 /// What a process has of its own.
 #[derive(Debug, Clone, Copy)]
@@ -67,8 +67,13 @@ fn soak(time: Duration, rounds_min: usize) {
     let mut first = None;
     while rounds < rounds_min || began.elapsed() < time {
         round(&stays, &settings, rounds);
+        // Nobody is there who would take them.
+        while stays.events().next(Duration::ZERO).is_some() {}
         rounds += 1;
-        if rounds == WARM_UP {
+        if rounds.is_multiple_of(50) {
+            println!("{rounds}: {:?}", census());
+        }
+        if first.is_none() && rounds >= WARM_UP && began.elapsed() >= time / 3 {
             first = Some(settled(&stays, None));
         }
     }

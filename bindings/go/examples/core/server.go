@@ -50,7 +50,7 @@ func (c *core) asksForToken(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if subtle.ConstantTimeCompare([]byte(brought), []byte(c.options.token)) != 1 {
 			ctx.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
-			// A page of another origin shall be able to read why.
+			// Or a page of another origin sees a failed request and no 401.
 			ctx.Response().Header().Set(echo.HeaderAccessControlAllowOrigin, "*")
 			return echo.NewHTTPError(http.StatusUnauthorized)
 		}
