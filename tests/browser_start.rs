@@ -68,6 +68,7 @@ fn h264_is_seen_at_once_in_the_middle_of_a_long_gop() {
 }
 
 #[test]
+#[ignore = "the same with another codec: make check-all"]
 fn vp8_is_seen_at_once_in_the_middle_of_a_long_gop() {
     starts_at_once(Codec::Vp8);
 }
