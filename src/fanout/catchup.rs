@@ -16,7 +16,7 @@ use super::outlet::{Kind, Outlet};
 use super::send::find_runs;
 use super::shard::{Entry, Shard};
 use super::start::Step;
-use crate::net::{Path, Socket};
+use crate::net::{Path, PatientSocket};
 use crate::rtp::Media;
 use crate::stats::Counters;
 use crate::stream::FrameBatch;
@@ -180,7 +180,7 @@ impl Outlet {
     )]
     fn chunk(
         &mut self,
-        sockets: &[Arc<Socket>],
+        sockets: &[Arc<PatientSocket>],
         viewers: &mut Slab<Entry>,
         counters: &Counters,
         index: usize,

@@ -8,6 +8,9 @@ use super::shard::Shard;
 impl Shard {
     /// Does it; `index` is this shard's own.
     pub(super) fn command(&mut self, command: Command, index: usize, now: Instant) {
+        let Some(command) = self.pass_on(command) else {
+            return;
+        };
         match command {
             Command::Add(key, viewer) => self.add(key, *viewer, now),
             Command::AddPublisher(key, publisher) => self.add_publisher(key, *publisher, now),
@@ -27,8 +30,9 @@ impl Shard {
                 self.with_publisher(key, |publisher, out| {
                     refused = publisher.connect(&keys, path, now, out).err();
                 });
-                if let Some(error) = refused {
-                    self.refuse_publisher(key, &error.to_string());
+                match refused {
+                    Some(error) => self.refuse_publisher(key, &error.to_string()),
+                    None => self.go_home(key),
                 }
             }
             Command::Connect(key, keys, path) => {
@@ -58,10 +62,11 @@ impl Shard {
                 self.remove(leaving);
                 told();
             }
-            Command::Datagram(key, path, bytes, credit) => {
+            Command::Datagram(key, path, bytes, credit, from) => {
                 self.peers[index].taken();
                 let wall = SystemTime::now();
                 if self.publishers.has(key) {
+                    self.publishers.arrived_at(key, from);
                     self.with_publisher(key, |publisher, out| {
                         publisher.datagram(path, &bytes, credit, now, out);
                     });
@@ -71,6 +76,7 @@ impl Shard {
                     });
                 }
             }
+            Command::Adopt(key, publisher, before) => self.adopt(key, *publisher, before),
             Command::Spawn(make) => {
                 tokio::task::spawn_local(make());
             }

@@ -55,6 +55,7 @@ impl Shard {
         wall: SystemTime,
     ) {
         if route.shard == self.index && self.publishers.has(route.key) {
+            self.publishers.arrived_at(route.key, self.index);
             self.with_publisher(route.key, |publisher, out| {
                 publisher.datagram(path, bytes, credit, now, out);
             });
@@ -67,6 +68,7 @@ impl Shard {
             path,
             bytes.to_vec(),
             credit,
+            self.index,
         )) {
             self.counters.datagrams_unknown.inc();
         }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::super::outlet::Outlet;
 use super::*;
-use crate::net::{Path, Socket, bind_group};
+use crate::net::{Path, PatientSocket, bind_group};
 
 struct Rig {
     outlet: Outlet,
-    sockets: Vec<Arc<Socket>>,
+    sockets: Vec<Arc<PatientSocket>>,
     receiver: UdpSocket,
 }
 
@@ -24,7 +24,7 @@ impl Rig {
             outlet: Outlet::default(),
             sockets: bound
                 .into_iter()
-                .map(|socket| Arc::new(Socket::new(socket).unwrap()))
+                .map(|socket| Arc::new(PatientSocket::new(socket).unwrap()))
                 .collect(),
             receiver,
         }

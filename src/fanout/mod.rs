@@ -6,6 +6,9 @@
 
 mod catchup;
 mod commands;
+mod homing;
+#[cfg(test)]
+mod homing_tests;
 mod inbound;
 mod inbox;
 mod joining;
@@ -25,6 +28,7 @@ mod narrow_sim;
 #[cfg(test)]
 mod narrow_tests;
 mod outlet;
+mod pace;
 mod publishers;
 mod queueing;
 mod repairs;
@@ -130,13 +134,30 @@ enum Command {
     RestartIce(u64, Credentials, oneshot::Sender<()>),
     Remove(u64, Vec<Vec<u8>>, oneshot::Sender<()>),
     RemoveSome(Vec<leaving::Leaving>, leaving::Told),
-    /// Key, path, bytes, and whether these raise what the address may get.
-    Datagram(u64, Path, Vec<u8>, bool),
+    /// Key, path, bytes, whether these raise what the address may get, and whose socket they came to.
+    Datagram(u64, Path, Vec<u8>, bool, usize),
+    /// A publisher that has moved, and where from.
+    Adopt(u64, Box<publishers::Entry>, usize),
     Spawn(Task),
     /// A test does this within the shard.
     #[cfg(test)]
     Test(Box<dyn FnOnce(&mut shard::Shard) + Send>),
     Stop,
+}
+
+impl Command {
+    /// Of the viewer or publisher it is for, where that is one which may have moved.
+    fn key(&self) -> Option<u64> {
+        match self {
+            Self::Keyframe(key, _)
+            | Self::Transmit(key, ..)
+            | Self::Connect(key, ..)
+            | Self::RestartIce(key, ..)
+            | Self::Remove(key, ..)
+            | Self::Datagram(key, ..) => Some(*key),
+            _ => None,
+        }
+    }
 }
 
 /// Datagrams handed from shard to shard that may wait: no flood fills the memory.

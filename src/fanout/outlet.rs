@@ -8,7 +8,7 @@ use slab::Slab;
 
 use super::send::Run;
 use super::shard::Entry;
-use crate::net::{MAX_MESSAGES, Outcome, Path, SendBatch, Socket};
+use crate::net::{MAX_MESSAGES, Outcome, Path, PatientSocket, SendBatch};
 use crate::peer::{StreamPacket, room_for};
 use crate::rtp::Media;
 use crate::stats::Counters;
@@ -92,7 +92,7 @@ pub(super) struct Outlet {
 
 impl Outlet {
     /// One datagram, outside the media rounds. A full socket loses it, as any network may.
-    pub(super) fn send_now(&mut self, sockets: &[Arc<Socket>], path: &Path, bytes: &[u8]) {
+    pub(super) fn send_now(&mut self, sockets: &[Arc<PatientSocket>], path: &Path, bytes: &[u8]) {
         let Some(socket) = sockets.get(usize::from(path.socket)) else {
             return;
         };
@@ -104,7 +104,7 @@ impl Outlet {
     /// anything else ([`Self::flush_datagrams`]). `segments`: what goes to one path may be one message.
     pub(super) fn queue_datagrams(
         &mut self,
-        sockets: &[Arc<Socket>],
+        sockets: &[Arc<PatientSocket>],
         datagrams: &[(Path, Vec<u8>)],
         segments: bool,
     ) {
@@ -132,7 +132,7 @@ impl Outlet {
     }
 
     /// Sends what [`Self::queue_datagrams`] gathered. A full socket loses it, as any network may.
-    pub(super) fn flush_datagrams(&mut self, sockets: &[Arc<Socket>]) {
+    pub(super) fn flush_datagrams(&mut self, sockets: &[Arc<PatientSocket>]) {
         if let Some(socket) = sockets.get(usize::from(self.socket)) {
             self.batch
                 .flush(socket.as_fd(), &self.scratch.bytes, |_, _| {});
@@ -205,7 +205,7 @@ impl Outlet {
     /// Gives the chunk to the kernel and books what became of it. Whoever can't be served loses the frame.
     pub(super) fn flush(
         &mut self,
-        sockets: &[Arc<Socket>],
+        sockets: &[Arc<PatientSocket>],
         viewers: &mut Slab<Entry>,
         counters: &Counters,
     ) {

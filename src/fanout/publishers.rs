@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 
+use super::pace::Pace;
 use super::shard::Shard;
 use super::{NewPublisher, ViewerEvent, ViewerNumbers};
 use crate::net::Route;
@@ -14,6 +15,8 @@ use crate::peer::{Notice, Outbox, Publisher};
 use crate::runtime::guarded;
 use crate::stream::IngestPoint;
 
+/// After the rest of a frame was waited for, what a reader of the sockets has done by then is not done by the clock.
+const AFTER_WAITING: Duration = Duration::from_micros(500);
 /// Between two updates of a publisher's numbers.
 const NUMBERS_EVERY: Duration = Duration::from_secs(1);
 
@@ -25,12 +28,15 @@ pub(super) struct Publishers {
     /// Something is due earlier than the task knows.
     pub(super) changed: Arc<Notify>,
     armed: Option<Instant>,
-    /// Whoever sent last has sent part of a frame.
-    frame_open: bool,
+    /// Which have moved to which shard.
+    moved: HashMap<u64, usize>,
+    /// Whoever has sent since its socket was read, or has part of a frame waiting for the rest.
+    reading: Vec<u64>,
 }
 
-struct Entry {
-    publisher: Publisher,
+/// A publisher and what the shard keeps of it.
+pub(super) struct Entry {
+    pub(super) publisher: Publisher,
     point: Arc<IngestPoint>,
     /// Those of its layers that are watched, and the version of the point's they are of.
     layers: Vec<Arc<IngestPoint>>,
@@ -41,11 +47,54 @@ struct Entry {
     told_silent: bool,
     /// When anything of it was due lately.
     due: Option<Instant>,
+    /// The shard to whose socket its last datagram came.
+    arrives_at: Option<usize>,
+    pace: Pace,
+    /// Packets of it since its socket was read.
+    came: u32,
+    reading: bool,
 }
 
 impl Publishers {
     pub(super) fn has(&self, key: u64) -> bool {
         self.by_key.contains_key(&key)
+    }
+
+    /// A datagram of it came to the socket of `shard`.
+    pub(super) fn arrived_at(&mut self, key: u64, shard: usize) {
+        if let Some(entry) = self.by_key.get_mut(&key) {
+            entry.arrives_at = Some(shard);
+        }
+    }
+
+    /// The shard to whose socket its datagrams come.
+    pub(super) fn arrives_at(&self, key: u64) -> Option<usize> {
+        self.by_key.get(&key)?.arrives_at
+    }
+
+    /// It moves to that shard.
+    pub(super) fn leave_for(&mut self, key: u64, home: usize) -> Option<Entry> {
+        let mut entry = self.by_key.remove(&key)?;
+        self.moved.insert(key, home);
+        self.reading.retain(|it| *it != key);
+        entry.reading = false;
+        Some(entry)
+    }
+
+    /// Where it has moved to.
+    pub(super) fn moved_to(&self, key: u64) -> Option<usize> {
+        self.moved.get(&key).copied()
+    }
+
+    /// Nothing more comes for one that has moved.
+    pub(super) fn forget_move(&mut self, key: u64) {
+        self.moved.remove(&key);
+    }
+
+    /// It lives here from now on.
+    pub(super) fn settle(&mut self, key: u64, entry: Entry) {
+        self.by_key.insert(key, entry);
+        self.changed.notify_one();
     }
 
     /// When anything is due.
@@ -55,9 +104,27 @@ impl Publishers {
         self.armed
     }
 
-    /// Whether more packets of a frame are to come at once. Told once.
-    pub(super) fn take_frame_open(&mut self) -> bool {
-        std::mem::take(&mut self.frame_open)
+    /// Whatever was in this socket has been read; `away`: nothing was for some time before. Parts of frames leave whose rest is
+    /// waited for no longer; when to read again where that time is known.
+    pub(super) fn were_read(&mut self, socket: u8, away: bool, now: Instant) -> Option<Instant> {
+        let mut again: Option<Instant> = None;
+        let Self {
+            by_key, reading, ..
+        } = self;
+        reading.retain(|key| {
+            let Some(entry) = by_key.get_mut(key) else {
+                return false;
+            };
+            let path = entry.publisher.media_path();
+            if path.is_none_or(|path| path.socket != socket) {
+                return path.is_some();
+            }
+            let until = entry.were_read(away, now);
+            again = again.into_iter().chain(until).min();
+            entry.reading = until.is_some();
+            entry.reading
+        });
+        again
     }
 }
 
@@ -75,9 +142,27 @@ impl Publishers {
 impl Entry {
     /// When it, its ingest or a layer wants something done.
     fn due(&self) -> Option<Instant> {
-        let points = std::iter::once(&self.point).chain(&self.layers);
-        let due = points.filter_map(|point| point.next_timeout());
-        due.chain(self.publisher.next_timeout()).min()
+        let due = self.points().filter_map(IngestPoint::next_timeout);
+        let due = due.chain(self.publisher.next_timeout()).min()?;
+        // While the rest of a frame is waited for nothing is so urgent that it wakes anybody.
+        let waits = self.pace.waits_until();
+        Some(waits.map_or(due, |until| due.max(until + AFTER_WAITING)))
+    }
+
+    fn points(&self) -> impl Iterator<Item = &IngestPoint> {
+        std::iter::once(&self.point)
+            .chain(&self.layers)
+            .map(|it| &**it)
+    }
+
+    /// Until when the rest of its frame is waited for.
+    fn were_read(&mut self, away: bool, now: Instant) -> Option<Instant> {
+        let open = self.points().any(IngestPoint::is_unfinished);
+        let came = std::mem::take(&mut self.came);
+        if self.pace.read(came, open, away, now) {
+            self.points().for_each(|point| point.flush(now));
+        }
+        self.pace.waits_until()
     }
 
     /// Watches the layers that are open now.
@@ -126,6 +211,10 @@ impl Shard {
             next_numbers: now,
             told_silent: false,
             due: None,
+            arrives_at: None,
+            pace: Pace::default(),
+            came: 0,
+            reading: false,
         };
         self.publishers.by_key.insert(key, entry);
     }
@@ -164,7 +253,8 @@ impl Shard {
         let Publishers {
             by_key,
             outbox,
-            frame_open,
+            reading,
+            moved: _,
             armed,
             changed,
         } = &mut self.publishers;
@@ -181,15 +271,19 @@ impl Shard {
         let now = Instant::now();
         for packet in outbox.published.packets() {
             entry.point.datagram(packet, now);
+            entry.came += 1;
         }
         outbox.published.clear();
         for (point, layer) in entry.layers.iter().zip(&mut outbox.layers) {
             for packet in layer.packets() {
                 point.datagram(packet, now);
+                entry.came += 1;
             }
             layer.clear();
         }
-        *frame_open = entry.point.is_open();
+        if entry.came > 0 && !std::mem::replace(&mut entry.reading, true) {
+            reading.push(key);
+        }
         for path in outbox.learnt.drain(..) {
             self.demux.add_address(path.socket, path.remote, route);
         }

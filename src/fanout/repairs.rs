@@ -8,7 +8,7 @@ use slab::Slab;
 
 use super::outlet::{Kind, Outlet, packet_of};
 use super::shard::{Entry, Shard};
-use crate::net::Socket;
+use crate::net::PatientSocket;
 use crate::peer::repair::limit_bps;
 use crate::peer::{room_for, wire_len};
 use crate::rtp::Media;
@@ -133,7 +133,7 @@ impl Outlet {
     )]
     fn again(
         &mut self,
-        sockets: &[Arc<Socket>],
+        sockets: &[Arc<PatientSocket>],
         viewers: &mut Slab<Entry>,
         counters: &Counters,
         (index, kind): (usize, Kind),

@@ -16,7 +16,7 @@ use super::repairs::Repairs;
 use super::start::Start;
 use super::thinning::Thinning;
 use super::{NewViewer, Peer, ViewerEvent, ViewerNumbers};
-use crate::net::{Demux, Route, Socket};
+use crate::net::{Demux, PatientSocket, Route};
 use crate::peer::ice::credentials::Credentials;
 use crate::peer::{Notice, Outbox, UDP_IP_LEN, Viewer};
 use crate::runtime::guarded;
@@ -82,7 +82,7 @@ pub(super) struct Playing {
 /// One shard. Used by one thread.
 pub(super) struct Shard {
     pub(super) index: usize,
-    pub(super) sockets: Vec<Arc<Socket>>,
+    pub(super) sockets: Vec<Arc<PatientSocket>>,
     pub(super) peers: Vec<Peer>,
     pub(super) demux: Arc<Demux>,
     gso: bool,
@@ -106,7 +106,7 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(plan: Plan, sockets: Vec<Arc<Socket>>) -> Self {
+    pub(super) fn new(plan: Plan, sockets: Vec<Arc<PatientSocket>>) -> Self {
         Self {
             index: plan.index,
             sockets,

@@ -13,7 +13,7 @@ use tokio::task::{LocalSet, yield_now};
 
 use super::Command;
 use super::shard::{Plan, Shard};
-use crate::net::{ReceiveBatch, Socket};
+use crate::net::{PatientSocket, ReceiveBatch};
 
 const TICK: Duration = Duration::from_millis(100);
 /// Datagrams per system call, and the longest one that WebRTC needs.
@@ -23,13 +23,6 @@ const DATAGRAM_MAX: usize = 2048;
 const ROUNDS_PER_TURN: usize = 16;
 /// A panic that comes again at once must not take the whole core.
 const AFTER_PANIC: Duration = Duration::from_millis(10);
-
-/// While a publisher's frame is open the rest of it is slept for so long: a wake-up for each packet costs more than the packet.
-const GATHERING: Duration = Duration::from_micros(200);
-/// Datagrams that came while it was slept are there at once afterwards; later ones came too late to have been worth it.
-const GATHERED: Duration = Duration::from_micros(100);
-/// Frames that aren't slept for after one whose packets came too far apart.
-const UNGATHERED: u32 = 30;
 
 type Shared = Rc<RefCell<Shard>>;
 
@@ -47,7 +40,7 @@ async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) -> io
     let sockets = std::mem::take(&mut plan.sockets);
     let sockets = sockets
         .into_iter()
-        .map(|socket| Socket::new(socket).map(Arc::new))
+        .map(|socket| PatientSocket::new(socket).map(Arc::new))
         .collect::<io::Result<Vec<_>>>()?;
     let index = plan.index;
     let shard = Rc::new(RefCell::new(Shard::new(plan, sockets.clone())));
@@ -78,63 +71,47 @@ async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver
     }
 }
 
-async fn receive(shard: Shared, number: u8, socket: Arc<Socket>) {
+async fn receive(shard: Shared, number: u8, socket: Arc<PatientSocket>) {
     let mut batch = ReceiveBatch::new(RECEIVE_COUNT, DATAGRAM_MAX);
-    let mut gathering = Gathering::default();
+    let mut away = false;
     loop {
         if socket.readable().await.is_err() {
             return;
         }
-        // Errors but WouldBlock are a datagram's own (an ICMP answer): the socket goes on.
-        let count = socket.receive(&mut batch).unwrap_or(0);
-        if count > 0 {
-            let (now, wall) = (Instant::now(), SystemTime::now());
-            gathering.woke(now);
+        while receive_some(&shard, number, &socket, &mut batch) {
+            yield_now().await;
+        }
+        let now = Instant::now();
+        let again = {
             let mut shard = shard.borrow_mut();
-            for index in 0..count {
-                if let Some(datagram) = batch.datagram(index) {
-                    shard.guard(|shard| shard.received(number, &datagram, now, wall));
-                } else {
-                    shard.counters.datagrams_unknown.inc();
-                }
-            }
-        }
-        if count == RECEIVE_COUNT {
-            yield_now().await;
-        } else if gathering.pays(shard.borrow_mut().publishers.take_frame_open()) {
-            // Whatever else is ready comes first.
-            yield_now().await;
-            if shard.borrow().is_idle(Instant::now()) {
-                std::thread::sleep(GATHERING);
-                gathering.slept_until = Some(Instant::now());
-            }
-        }
+            shard.guard(|shard| shard.publishers.were_read(number, away, now))
+        };
+        away = match again.flatten() {
+            Some(until) => socket.look_away(until - now).is_ok(),
+            None => socket.look_back().is_err(),
+        };
     }
 }
 
-/// Whether sleeping for the rest of a frame has been worth it.
-#[derive(Default)]
-struct Gathering {
-    slept_until: Option<Instant>,
-    pause: u32,
-}
-
-impl Gathering {
-    fn woke(&mut self, now: Instant) {
-        if let Some(until) = self.slept_until.take()
-            && now.saturating_duration_since(until) > GATHERED
-        {
-            self.pause = UNGATHERED;
+/// True where more may wait.
+fn receive_some(
+    shard: &Shared,
+    number: u8,
+    socket: &PatientSocket,
+    batch: &mut ReceiveBatch,
+) -> bool {
+    // Errors but WouldBlock are a datagram's own (an ICMP answer): the socket goes on.
+    let count = socket.receive(batch).unwrap_or(0);
+    let (now, wall) = (Instant::now(), SystemTime::now());
+    let mut shard = shard.borrow_mut();
+    for index in 0..count {
+        if let Some(datagram) = batch.datagram(index) {
+            shard.guard(|shard| shard.received(number, &datagram, now, wall));
+        } else {
+            shard.counters.datagrams_unknown.inc();
         }
     }
-
-    fn pays(&mut self, frame_open: bool) -> bool {
-        if frame_open && self.pause > 0 {
-            self.pause -= 1;
-            return false;
-        }
-        frame_open
-    }
+    count == RECEIVE_COUNT
 }
 
 async fn media(shard: Shared) {
@@ -167,12 +144,6 @@ async fn media(shard: Shared) {
 }
 
 impl Shard {
-    /// Nothing is to be sent now.
-    fn is_idle(&self, now: Instant) -> bool {
-        let due = self.lanes.next_due().into_iter();
-        due.chain(self.joining.next_due()).all(|due| due > now) && self.repairs.is_empty()
-    }
-
     /// What has to wait for live frames: repairs, then viewers that catch up. Gives the time of what comes next.
     fn after_live(&mut self, now: Instant) -> Option<Instant> {
         let live_due = self.lanes.next_due();

@@ -70,6 +70,30 @@ impl Demux {
         self.remove_addresses([(socket, remote, route)].into_iter());
     }
 
+    /// What belonged to `old` belongs to `new`: these ufrags, and what comes from these addresses.
+    pub fn reroute<'a>(
+        &self,
+        old: Route,
+        new: Route,
+        ufrags: impl Iterator<Item = &'a str>,
+        addresses: impl Iterator<Item = (u8, SocketAddr)>,
+    ) {
+        let mut by_ufrag = write(&self.by_ufrag);
+        for ufrag in ufrags {
+            if let Some(route) = by_ufrag.get_mut(ufrag).filter(|route| **route == old) {
+                *route = new;
+            }
+        }
+        drop(by_ufrag);
+        let mut by_address = write(&self.by_address);
+        for address in addresses {
+            let routes = by_address.get_mut(&address).into_iter().flatten().flatten();
+            for route in routes.filter(|route| **route == old) {
+                *route = new;
+            }
+        }
+    }
+
     /// Forgets ufrags.
     pub fn remove_ufrags<'a>(&self, ufrags: impl Iterator<Item = &'a str>) {
         let mut by_ufrag = write(&self.by_ufrag);

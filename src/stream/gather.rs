@@ -70,6 +70,8 @@ pub(super) struct Gather {
     picture: bool,
     first_at: Option<Instant>,
     last_at: Option<Instant>,
+    /// The last packet did not end its frame.
+    unfinished: bool,
     hurried: bool,
 }
 
@@ -103,13 +105,14 @@ impl Gather {
         }
         self.append(payload, marker);
         self.last_at = Some(now);
+        self.unfinished = !marker;
         let waited = self.picture && self.grows_old().is_some_and(|at| at <= now);
         marker || self.packets.len() >= MAX_PACKETS || waited
     }
 
-    /// Whether a frame is open.
-    pub(super) fn is_open(&self) -> bool {
-        !self.packets.is_empty()
+    /// Whether more of the last packet's frame is on its way, whatever left already.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.unfinished
     }
 
     /// There is more than parameter sets in the batch: silence may close it.

@@ -69,8 +69,19 @@ impl Ingest {
     }
 
     /// Part of a frame has come, the rest is on its way.
-    pub(super) fn is_open(&self) -> bool {
-        self.tracks.iter().flatten().any(Track::is_open)
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.tracks.iter().flatten().any(Track::is_unfinished)
+    }
+
+    /// What has come of a frame leaves.
+    pub(super) fn flush(&mut self, now: Instant) {
+        for index in 0..self.tracks.len() {
+            let (track, mut around) = self.split(index);
+            if let Some(track) = track {
+                track.flush(now, &mut around);
+            }
+        }
+        self.deliver(now);
     }
 
     /// One datagram that came in on the leg port of `port` (or on the single port, where `port` is None), RTP or

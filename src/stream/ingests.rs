@@ -184,8 +184,13 @@ impl IngestPoint {
 
     /// Part of a frame has come, the rest is on its way.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.lock().ingest.is_open()
+    pub fn is_unfinished(&self) -> bool {
+        self.lock().ingest.is_unfinished()
+    }
+
+    /// What has come of a frame is waited for no longer and leaves.
+    pub fn flush(&self, now: Instant) {
+        self.lock().ingest.flush(now);
     }
 
     /// When [`IngestPoint::poll`] wants to be called.

@@ -1,6 +1,7 @@
 //! One medium of a stream on its way in: gate, verification, line, gather, in this order; frame batches come out.
 
 mod complaints;
+mod unproven;
 
 use std::time::Instant;
 
@@ -79,8 +80,15 @@ impl Track {
     }
 
     /// Part of a frame has come, the rest is on its way.
-    pub(super) fn is_open(&self) -> bool {
-        self.gather.is_open()
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.media == Media::Video && self.gather.is_unfinished()
+    }
+
+    /// Nothing more is waited for: a part of a frame leaves.
+    pub(super) fn flush(&mut self, now: Instant, around: &mut Around<'_>) {
+        if self.gather.closes_at().is_some() {
+            self.close(now, around);
+        }
     }
 
     /// The next FFmpeg is told something else. What an unproven run has gathered goes; the line goes on.
@@ -369,29 +377,5 @@ impl Track {
         };
         stream.set_track(self.media, Some(facts));
         stream.clear_warning(Warning::CodecMismatch, self.media);
-    }
-
-    /// Drops what an unproven run has gathered.
-    fn drop_unproven(&mut self, stream: &Stream) {
-        if self.verifier.is_verified() {
-            return;
-        }
-        let open = self.gather.clear();
-        self.prepend_params = false;
-        self.count_dropped(open, stream);
-        self.drop_held(stream);
-    }
-
-    fn drop_held(&mut self, stream: &Stream) {
-        for closed in std::mem::take(&mut self.held) {
-            self.count_dropped(closed.packets.len() as u64 - closed.prepended, stream);
-        }
-    }
-
-    fn count_dropped(&self, packets: u64, stream: &Stream) {
-        stream.counters().leg_drops.add(packets);
-        if self.verifier.mismatch {
-            stream.counters().leg_codec_mismatch.add(packets);
-        }
     }
 }

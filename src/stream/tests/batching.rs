@@ -66,12 +66,14 @@ fn a_publishers_frame_waits_half_a_millisecond_for_its_next_packet_and_one_for_i
     rig.now += us(400);
     video.send(&mut rig, 40, false, SLICE);
     assert_eq!(rig.ingest.next_timeout(), Some(rig.now + us(200)));
-    assert!(rig.batches().is_empty() && rig.ingest.is_open());
+    assert!(rig.batches().is_empty() && rig.ingest.is_unfinished());
     // What the timer would do, a packet that comes meanwhile does.
     rig.now += us(200);
     video.send(&mut rig, 40, false, SLICE);
     assert_eq!(rig.batches()[0].packets.len(), 4);
-    assert!(!rig.ingest.is_open());
+    assert!(rig.ingest.is_unfinished());
+    video.send(&mut rig, 40, true, SLICE);
+    assert!(!rig.ingest.is_unfinished());
 }
 
 #[test]
