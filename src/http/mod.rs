@@ -48,10 +48,14 @@ pub async fn answer(
         http: request,
         remote_addr,
     };
+    // Neither path nor query: session URLs and tokens are secrets.
+    let (method, remote) = (request.http.method().clone(), request.remote_addr.clone());
     let response = match read_only(signal, metrics, &request).await {
         Some(response) => response,
         None => signal.handle(request).await,
     };
+    let status = response.status().as_u16();
+    tracing::debug!(%method, status, remote, "answered");
     count(&signal.counters, response.status());
     response
 }
