@@ -16,8 +16,9 @@ ABI        := $(shell sed -n 's/.*-soname,libcorertc\.so\.\([0-9]*\).*/\1/p' bui
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 OUT        := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 LIB        := build/lib
-# What Rust's standard library needs of the system: `cargo rustc -- --print native-static-libs`.
-NATIVE     := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+# What Rust's standard library needs of the system: `cargo rustc -- --print native-static-libs`, without -lgcc_s: a C
+# compiler adds its own libgcc_s or, with -static, which knows no shared one, libgcc_eh.
+NATIVE     := -lutil -lrt -lpthread -lm -ldl -lc
 empty      :=
 space      := $(empty) $(empty)
 # A relative LIBDIR (lib/x86_64-linux-gnu) stands below PREFIX.
