@@ -10,6 +10,8 @@ mod validate;
 #[cfg(test)]
 mod validate_tests;
 
+pub(crate) use validate::carries;
+
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
