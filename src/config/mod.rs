@@ -91,9 +91,9 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MissingMedia {
     /// Its section is rejected with port 0.
-    #[default]
     Rejected,
-    /// Its section is there, and inactive.
+    /// Its section is there, and inactive: aiortc reads no answer with a rejected one.
+    #[default]
     Inactive,
     /// The offer is refused: 422.
     Refused,
