@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::config::{ProcessSettings, Settings};
+use crate::config::{self, ProcessSettings, Settings};
 use crate::error::Error;
 use crate::events::Events;
 use crate::fanout::Fanout;
@@ -303,6 +303,12 @@ impl Running {
             counters.clone(),
         )
         .map_err(|error| Error::Io(error.to_string()))?;
+        for ip in &settings.announce {
+            let carried = |socket: &SocketAddr| config::carries(socket, *ip);
+            if !settings.udp_listen.iter().any(carried) {
+                tracing::warn!(%ip, "no socket of UDP_LISTEN carries this address: viewers are not told it");
+            }
+        }
         let udp = fanout.local_addrs();
         let sessions = Sessions::new(
             runtime.clone(),
