@@ -16,8 +16,9 @@ ABI        := $(shell sed -n 's/.*-soname,libcorertc\.so\.\([0-9]*\).*/\1/p' bui
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 OUT        := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 LIB        := build/lib
-# What Rust's standard library needs of the system: `cargo rustc -- --print native-static-libs`.
-NATIVE     := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+# What Rust's standard library needs of the system: `cargo rustc -- --print native-static-libs`, without -lgcc_s: a C
+# compiler adds its own libgcc_s or, with -static, which knows no shared one, libgcc_eh.
+NATIVE     := -lutil -lrt -lpthread -lm -ldl -lc
 empty      :=
 space      := $(empty) $(empty)
 # A relative LIBDIR (lib/x86_64-linux-gnu) stands below PREFIX.
@@ -31,9 +32,12 @@ TEST_NEEDS  = $(DEMO_NEEDS) python3-venv= chromium=chromium chromium-driver=chro
               python3-gi= gir1.2-gst-plugins-base-1.0= gir1.2-gst-plugins-bad-1.0= gstreamer1.0-plugins-base= \
               gstreamer1.0-plugins-good= gstreamer1.0-plugins-bad= gstreamer1.0-plugins-ugly= gstreamer1.0-libav= \
               gstreamer1.0-nice=
+CHECK_NEEDS = musl-tools=musl-gcc gcc-aarch64-linux-gnu=aarch64-linux-gnu-gcc g++-aarch64-linux-gnu=aarch64-linux-gnu-g++ \
+              qemu-user-static=qemu-aarch64-static
+CHECK_TARGETS = x86_64-unknown-linux-musl aarch64-unknown-linux-gnu
 
 .DELETE_ON_ERROR:
-.PHONY: all build install uninstall demo test check-all bench fuzz header fmt-check lint clean cargo-build needs-build needs-test
+.PHONY: all build install uninstall demo test check-all bench fuzz header fmt-check lint clean cargo-build needs-build needs-test needs-check
 
 all: build
 
@@ -110,6 +114,13 @@ needs-test:
 	@scripts/install-missing.sh $(TEST_NEEDS)
 	@{ $(CARGO) fmt --version && $(CARGO) clippy --version; } > /dev/null 2>&1 || rustup component add rustfmt clippy
 
+needs-check:
+	@scripts/install-missing.sh $(CHECK_NEEDS)
+	@for target in $(CHECK_TARGETS); do \
+	    [ -d "$$(rustc --print sysroot)/lib/rustlib/$$target" ] || rustup target add $$target || exit 1; \
+	done
+	@cargo-deny --version > /dev/null 2>&1 || $(CARGO) install cargo-deny --locked
+
 # Everything that must hold before a change goes in.
 test: needs-test
 	$(MAKE) fmt-check lint build
@@ -119,7 +130,7 @@ test: needs-test
 # What takes longer or wants a quiet machine: AddressSanitizer (valgrind is part of `test`), Go's tests again and again and
 # golangci-lint, licences (cargo-deny), other targets (rustup's musl and aarch64, Debian's musl-tools, cross compilers and
 # qemu-user-static), a minute of each fuzz target, measurements, and the long soak.
-check-all: test
+check-all: needs-check test
 	scripts/asan.sh
 	set -e; go=$$(scripts/go-path.sh) || [ "$$CI" != true ]; PATH="$${go:+$$go:}$$PATH"; export PATH; \
 	scripts/go-tests.sh --long; scripts/golangci.sh; scripts/musl.sh

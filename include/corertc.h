@@ -266,7 +266,7 @@ extern "C" {
 
 /**
  * Number. An offered medium the stream lacks is answered: 0 with port 0, 1 inactive, 2 by refusing the offer (422).
- * Default: 0.
+ * Default: 1.
  */
 #define CORERTC_OPT_MISSING_MEDIA 125
 

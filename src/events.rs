@@ -1,4 +1,4 @@
-//! What happened, as plain values: pushed by anyone, drained by the one callback thread.
+//! What happened, as plain values: pushed by anyone, drained by the one callback thread. Each is a line of the log, too.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -67,6 +67,7 @@ impl Events {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         for detail in details {
+            log(kind, stream_id, &detail);
             if waiting.len() >= CAPACITY {
                 self.inner.lost.fetch_add(1, Ordering::Relaxed);
                 continue;
@@ -130,5 +131,19 @@ impl Events {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.inner.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// Viewers come and go by the thousand, and are no more than a detail; nothing here is a secret, session ids are public.
+fn log(kind: EventKind, stream: &str, detail: &serde_json::Value) {
+    match kind {
+        EventKind::ViewerJoined => tracing::debug!(stream, %detail, "viewer joined"),
+        EventKind::ViewerLeft => tracing::debug!(stream, %detail, "viewer left"),
+        EventKind::PublisherJoined => tracing::info!(stream, %detail, "publisher joined"),
+        EventKind::PublisherLeft => tracing::info!(stream, %detail, "publisher left"),
+        EventKind::StreamActive => tracing::info!(stream, %detail, "packets come"),
+        EventKind::StreamInactive => tracing::info!(stream, %detail, "no packets any more"),
+        EventKind::KeyframeWanted => tracing::trace!(stream, %detail, "key frame wanted"),
+        EventKind::Warning => tracing::warn!(stream, %detail, "warning"),
     }
 }

@@ -85,6 +85,7 @@ counters! {
     http_4xx: "HTTP answers with a 4xx status.",
     http_5xx: "HTTP answers with a 5xx status.",
     http_rate_limited: "Requests refused because of a rate limit.",
+    http_displaced: "Connections that asked for nothing and gave way to others.",
     tls_reloads: "Times a changed certificate was taken into use.",
     tls_reloads_failed: "Times a changed certificate could not be used; the old one stayed.",
 }

@@ -128,6 +128,21 @@ fn a_host_with_its_own_openssl_keeps_it() {
     }
 }
 
+/// `-static` knows no shared libgcc.
+#[test]
+fn a_host_can_be_static_as_a_whole() {
+    let scratch = Scratch::new("static");
+    let pc = library_directory().join("pkgconfig");
+    let program = scratch.file("host");
+    run(Command::new("cc")
+        .args(STRICT)
+        .args(["-static", "tests/c/static_host.c", "-o", &program])
+        .args(pkg_config(&pc, &["--static", "--cflags", "--libs"])));
+    run(&mut Command::new(&program));
+    let headers = run(Command::new("readelf").args(["-l", "-W", &program]));
+    assert!(!headers.contains("INTERP"), "{headers}");
+}
+
 #[test]
 fn install_puts_everything_where_linux_expects_it() {
     library_directory();

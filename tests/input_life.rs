@@ -128,6 +128,29 @@ fn a_publisher_without_audio_is_given_silence() {
     }
 }
 
+/// FFmpeg gives the promised picture up after a while (`-analyzeduration`) and goes on with what there is.
+#[test]
+fn a_publisher_without_video_is_heard() {
+    let _turn = one_at_a_time();
+    for form in BOTH_FORMS {
+        let host = host(form);
+        let legs = start_input(&host, "cam", &ProcessSettings::default());
+        let file = scratch(&format!("sound-{form:?}.ts"));
+        let mut reading = Reading::start(&legs, &file);
+        let sound = Publish {
+            video: false,
+            ..PICTURE_AND_TONE
+        };
+        let _publisher = Publisher::start(&host, "cam", sound);
+        reading.wait_for_bytes(1000);
+        host.subsystem.input_stop("cam").unwrap();
+        assert_eq!(reading.ended().0, Some(0), "{form:?}");
+        let probe = probe(&file);
+        assert_eq!(probe.streams, ["opus"], "{form:?}");
+        probe.assert_monotonic();
+    }
+}
+
 #[test]
 fn a_process_without_audio_has_one_stream() {
     let _turn = one_at_a_time();

@@ -185,6 +185,9 @@ fn other_methods_of_the_endpoint() {
         assert_eq!(header(&response, "content-type"), "application/sdp");
         assert!(response.body().is_empty());
     }
+    // RFC 9110 §9.3.2: an error has no body either, which a host would send on.
+    let missing = call(&subsystem, "HEAD", "/whep/nope");
+    assert!(missing.status() == 404 && missing.body().is_empty());
     let options = call(&subsystem, "OPTIONS", "/whep/cam");
     assert!(options.status().is_success());
     assert_eq!(header(&options, "accept-post"), "application/sdp");

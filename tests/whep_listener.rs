@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use corertc::subsystem::Subsystem;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use whep_rig::*;
 
 fn listen(subsystem: &Subsystem) -> u16 {
@@ -125,9 +126,11 @@ fn pages_can_be_switched_off_and_stand_below_a_prefix() {
     assert!(get(port, "/rtc/").starts_with("HTTP/1.1 200"));
     let bare = get(port, "/rtc");
     assert!(
-        bare.starts_with("HTTP/1.1 308") && bare.contains("location: rtc/"),
+        bare.starts_with("HTTP/1.1 308") && bare.contains("location: rtc/\r\n"),
         "{bare}"
     );
+    // P025: a token survives it.
+    assert!(get(port, "/rtc?token=a%2Fb").contains("location: rtc/?token=a%2Fb\r\n"));
     assert!(get(port, "/").starts_with("HTTP/1.1 404"));
 }
 
@@ -165,7 +168,13 @@ fn oversized_bodies_are_413() {
         format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}").as_bytes(),
     );
     assert!(chunked.starts_with("HTTP/1.1 413"), "{chunked}");
-    assert_eq!(subsystem.counters().http_4xx.value(), 2);
+    // RFC 9110 §10.1.1: who asks first need not send it.
+    let asked = raw(
+        port,
+        format!("{head}Expect: 100-continue\r\nContent-Length: 1001\r\n\r\n").as_bytes(),
+    );
+    assert!(asked.starts_with("HTTP/1.1 413"), "{asked}");
+    assert_eq!(subsystem.counters().http_4xx.value(), 3);
 }
 
 #[test]
@@ -200,6 +209,42 @@ fn slow_clients_are_cut_off_and_hold_nobody_up() {
         "{:?}",
         started.elapsed()
     );
+}
+
+/// More connections than there are places, none of which asks for anything whole, and long before they time out.
+#[test]
+fn a_crowd_of_slow_clients_gives_way_to_whoever_asks() {
+    const CROWD: usize = 1100;
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).unwrap();
+    let mut settings = settings();
+    settings.http_timeout = Duration::from_secs(60);
+    let subsystem = subsystem(settings);
+    let _feed = fed(&subsystem, "cam", true, true);
+    play_once_live(&subsystem, "/whep/cam");
+    let port = listen(&subsystem);
+    let parts: [&[u8]; 3] = [
+        b"",
+        b"POST /whep/cam HTTP/1.1\r\nHost",
+        b"POST /whep/cam HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nabc",
+    ];
+    let _crowd: Vec<TcpStream> = (0..CROWD)
+        .map(|index| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.write_all(parts[index % parts.len()]).unwrap();
+            stream
+        })
+        .collect();
+    let started = Instant::now();
+    assert!(get(port, "/healthz").ends_with("ok\n"));
+    let request = format!(
+        "POST /whep/cam HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{OFFER}",
+        OFFER.len()
+    );
+    assert!(raw(port, request.as_bytes()).starts_with("HTTP/1.1 201"));
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(subsystem.counters().http_displaced.value() > 0);
 }
 
 #[test]

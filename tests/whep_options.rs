@@ -105,6 +105,8 @@ fn missing_media_are_rejected_inactive_or_refused_by_option() {
         .collect();
     assert!(missing[0].starts_with("audio 0 "), "{missing:?}");
 
+    // The default: aiortc reads no answer with a rejected section (C034).
+    assert_eq!(Settings::default().missing_media, MissingMedia::Inactive);
     let inactive = play_video_only(MissingMedia::Inactive);
     assert_eq!(inactive.status(), 201);
     let all = sections(&inactive);

@@ -281,6 +281,59 @@ fn an_ingest_is_played_straight_through_only_by_option() {
     }
 }
 
+/// OBS's offer with one of its media only.
+fn offering(kind: &str) -> String {
+    let mut sections = OBS.split("m=");
+    let head = sections.next().unwrap().replace("a=group:BUNDLE 0 1", "");
+    let section = sections.find(|it| it.starts_with(kind)).unwrap();
+    format!("{head}m={section}")
+}
+
+/// SPS (42c014), PPS and the beginning of a key picture in one packet (RFC 6184 §5.7.1: STAP-A).
+const KEY_PICTURE: &[u8] = &[
+    0x18, 0, 0x16, 0x67, 0x42, 0xc0, 0x14, 0xda, 0x05, 0x07, 0xec, 0x04, 0x40, 0, 0, 3, 0, 0x40, 0,
+    0, 0x0c, 0xa3, 0xc5, 0x0a, 0xa8, 0, 4, 0x68, 0xce, 0x3c, 0x80, 0, 4, 0x65, 0x88, 0x84, 0x21,
+];
+
+/// A viewer doesn't wait for what the publisher didn't offer, nor is it answered that the last one had it.
+#[test]
+fn what_a_publisher_does_not_bring_is_neither_waited_for_nor_answered() {
+    let mut settings = settings();
+    (settings.whip_direct, settings.whip_takeover) = (true, true);
+    let subsystem = subsystem(settings);
+    let point = ingest(&subsystem, "cam");
+    for (seq, offer, tracks) in [
+        (100, offering("video"), [true, false]),
+        (200, OBS.to_owned(), [true, true]),
+        (300, offering("audio"), [false, true]),
+        (400, offering("video"), [true, false]),
+    ] {
+        let began = Instant::now();
+        let request = post("/whip/cam").body(Bytes::from(offer)).unwrap();
+        location(&send(&subsystem, request));
+        for n in seq..seq + 3 {
+            let [video, audio] = tracks;
+            if video {
+                let mut packet = packet(1, 120, n);
+                packet.truncate(12);
+                packet.extend(KEY_PICTURE);
+                point.datagram(&packet, Instant::now());
+            }
+            if audio {
+                point.datagram(&packet(2, 121, n), Instant::now());
+            }
+        }
+        let response = play(&subsystem, "/whep/cam");
+        let answer = std::str::from_utf8(response.body()).unwrap();
+        let section = |kind: &str| answer.contains(&format!("m={kind} 9 "));
+        assert_eq!([section("video"), section("audio")], tracks, "{answer}");
+        assert!(
+            began.elapsed() < Duration::from_millis(900),
+            "it waited for a track"
+        );
+    }
+}
+
 /// Limited by WHIP_CODECS: an ingest that takes another codec refuses every publisher, in words.
 #[test]
 fn a_codec_beside_whip_codecs_is_422_and_names_those_allowed() {

@@ -77,7 +77,16 @@ func TestATeardownHookMayCallBack(t *testing.T) {
 
 func TestCloseFromInsideAHookReturnsAtOnce(t *testing.T) {
 	s := open(t, local())
-	s.SetTeardownHook(func(string) { s.Close() })
+	s.SetTeardownHook(func(string) {
+		s.Close()
+		// It is still at work; to its caller it is closed.
+		_, bad := s.Hooks().OnStart("", nil)
+		for _, err := range []error{s.RequestKeyframe("nobody"), s.InputInterrupt("nobody"), s.CloseSession("x"), bad} {
+			if !errors.Is(err, ErrClosed) {
+				t.Error(err)
+			}
+		}
+	})
 	start(t, s, "one")
 	start(t, s, "two")
 	within(t, patience, "the stop", func() { s.Hooks().OnStop("one") })

@@ -137,8 +137,11 @@ func (cfg DataWebRTC) level() (Level, error) {
 	}
 }
 
-// check finds what the library's unsigned numbers could not carry.
+// check finds what the library's unsigned numbers could not carry; nil is every default.
 func (cfg *ProcessConfig) check() error {
+	if cfg == nil {
+		return nil
+	}
 	for _, it := range []struct {
 		name  string
 		value int64

@@ -35,10 +35,14 @@ func fail(kind error, message string) error {
 // errClosed is what a closed subsystem answers.
 var errClosed = fail(ErrClosed, "corertc: the subsystem is closed")
 
-// whenClosed makes an ErrState of a subsystem that is closing an ErrClosed.
+// whenClosed makes the error of a subsystem that is closing an ErrClosed: whatever else was wrong, that comes first.
 func whenClosed(err error) error {
-	if errors.Is(err, ErrState) {
+	switch {
+	case errors.Is(err, ErrState):
 		return fail(ErrClosed, err.Error())
+	case errors.Is(err, ErrPanic):
+		return err
+	default:
+		return errClosed
 	}
-	return err
 }

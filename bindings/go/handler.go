@@ -23,7 +23,7 @@ var (
 // ServeHTTP answers WHEP, WHIP, their sessions, and the pages. It takes the stream's id from the escaped path, and replaces
 // what middleware has set of the headers it sets. A closed or disabled subsystem answers 404.
 func (s *Subsystem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, s.bodyMax+1))
+	body, err := s.body(r)
 	if err != nil {
 		http.Error(w, "the request's body could not be read", http.StatusBadRequest)
 		return
@@ -48,6 +48,14 @@ func (s *Subsystem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer.write(w)
+}
+
+// body is at most a byte more than the library takes. A request that no server made may have none.
+func (s *Subsystem) body(r *http.Request) ([]byte, error) {
+	if r.Body == nil {
+		return nil, nil
+	}
+	return io.ReadAll(io.LimitReader(r.Body, s.bodyMax+1))
 }
 
 // queue waits for the request's turn to stand in the library; false where its client left before.

@@ -85,6 +85,7 @@ func TestStrangeRequestsAreAnswered(t *testing.T) {
 		func(r *http.Request) { r.URL.RawQuery = "a=\"<>|" },
 		func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/whep/\x00", "" },
 		func(r *http.Request) { r.Host = "" },
+		func(r *http.Request) { r.Body = nil },
 	} {
 		r := httptest.NewRequest("POST", "/whep/nobody", strings.NewReader("v=0"))
 		change(r)

@@ -52,13 +52,11 @@ func (s *Subsystem) onStop(id string) { s.stop(egress, id) }
 func (s *Subsystem) onInputStop(id string) { s.stop(ingest, id) }
 
 func (s *Subsystem) start(side side, id string, config *ProcessConfig) ([]ConfigIO, error) {
-	if config != nil {
-		if err := config.check(); err != nil {
-			return nil, err
-		}
-	}
 	var legs []ConfigIO
 	err := s.call(func(core core) (err error) {
+		if err := config.check(); err != nil {
+			return err
+		}
 		legs, err = core.start(side, id, config)
 		return err
 	})

@@ -5,6 +5,7 @@ package corertc
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -40,6 +41,23 @@ func TestALoggerOfTwoSubsystemsGetsALineOnce(t *testing.T) {
 	}
 }
 
+func TestTheLibrarySaysWhatItDoes(t *testing.T) {
+	said := new(lines)
+	s := logged(t, said, LevelDebug)
+	start(t, s, "cam")
+	ask(s, "POST", "/whep/cam?token=s3cret", "v=0", "Content-Type", "application/sdp")
+	s.Hooks().OnStop("cam")
+	s.Close()
+	for _, words := range []string{"subsystem started", "process started", "answered", "process stopped", "subsystem closed"} {
+		if said.count(words) != 1 {
+			t.Errorf("%s: %q", words, said.said)
+		}
+	}
+	if said.count("s3cret") != 0 {
+		t.Errorf("a token was logged: %q", said.said)
+	}
+}
+
 // unhashable loggers can't be compared.
 type unhashable struct {
 	_    []int
@@ -67,21 +85,22 @@ func TestALoggerMayPanicBlockAndCallBack(t *testing.T) {
 	blocking := logged(t, &lines{hold: func() { <-blocked }}, LevelTrace)
 	panicking := logged(t, &lines{hold: func() { panic("in the logger") }}, LevelTrace)
 	calling := new(lines)
-	var s *Subsystem
+	var called, closed atomic.Pointer[Subsystem]
 	calling.hold = func() {
-		if s != nil {
+		if s := called.Load(); s != nil {
 			s.StreamCount()
 		}
 	}
-	s = logged(t, calling, LevelInfo)
+	s := logged(t, calling, LevelInfo)
+	called.Store(s)
 	closing := new(lines)
-	var ending *Subsystem
 	closing.hold = func() {
-		if ending != nil {
-			ending.Close()
+		if s := closed.Load(); s != nil {
+			s.Close()
 		}
 	}
-	ending = logged(t, closing, LevelInfo)
+	ending := logged(t, closing, LevelInfo)
+	closed.Store(ending)
 	for i := 0; i < 2*linesMax; i++ {
 		deliverLine(LevelInfo, "leg", "line", nil)
 	}

@@ -167,9 +167,10 @@ func TestAClosedSubsystemAnswersErrClosed(t *testing.T) {
 	s.Close()
 	_, startErr := s.Hooks().OnStart("cam", nil)
 	_, inputErr := s.WHIPHooks().OnInputStart("cam", nil)
+	_, badErr := s.Hooks().OnStart("cam", &ProcessConfig{PktSize: -1})
 	_, listenErr := s.Listen("127.0.0.1:0")
 	for _, err := range []error{
-		startErr, inputErr, listenErr,
+		startErr, inputErr, badErr, listenErr,
 		s.RequestKeyframe("cam"), s.InputInterrupt("cam"), s.CloseSession("x"),
 	} {
 		if !errors.Is(err, ErrClosed) {

@@ -10,6 +10,8 @@ mod validate;
 #[cfg(test)]
 mod validate_tests;
 
+pub(crate) use validate::carries;
+
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -89,9 +91,9 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MissingMedia {
     /// Its section is rejected with port 0.
-    #[default]
     Rejected,
-    /// Its section is there, and inactive.
+    /// Its section is there, and inactive: aiortc reads no answer with a rejected one.
+    #[default]
     Inactive,
     /// The offer is refused: 422.
     Refused,

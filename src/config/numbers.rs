@@ -82,7 +82,7 @@ pub const CORERTC_OPT_RAW_TOKEN: u32 = 123;
 /// Number, switch. Pages of public sites may call this server in a private network. Default: 0.
 pub const CORERTC_OPT_PRIVATE_NETWORK: u32 = 124;
 /// Number. An offered medium the stream lacks is answered: 0 with port 0, 1 inactive, 2 by refusing the offer (422).
-/// Default: 0.
+/// Default: 1.
 pub const CORERTC_OPT_MISSING_MEDIA: u32 = 125;
 /// Number. POSTs, PATCHes and DELETEs of one client address in a minute at most; more are 429. Default: 0 (no limit).
 pub const CORERTC_OPT_ADDRESS_RATE_MAX: u32 = 126;

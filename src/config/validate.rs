@@ -113,7 +113,21 @@ impl Options {
             }
             all.push(ip);
         }
-        Ok(if all.is_empty() { public } else { all })
+        let (name, all) = match all.is_empty() {
+            true => (self.text(CORERTC_OPT_PUBLIC_IP).0, public),
+            false => (name, all),
+        };
+        let sockets = self.udp_listen()?;
+        let reachable = |ip: &IpAddr| sockets.iter().any(|socket| carries(socket, *ip));
+        // Some may be left out; with all of them left out no answer would have a candidate.
+        if !all.is_empty() && !all.iter().any(reachable) {
+            let other = if all[0].is_ipv6() { "IPv6" } else { "IPv4" };
+            return Err(Error::Invalid(format!(
+                "{name}: {} needs an {other} socket in UDP_LISTEN",
+                all[0]
+            )));
+        }
+        Ok(all)
     }
 
     fn udp_listen(&self) -> Result<Vec<SocketAddr>, Error> {
@@ -253,6 +267,11 @@ impl Options {
         }
         Ok(Some(low..=high))
     }
+}
+
+/// Whether packets to `ip` can arrive at a socket bound to this: `[::]` is dual-stack.
+pub(crate) fn carries(socket: &SocketAddr, ip: IpAddr) -> bool {
+    socket.is_ipv4() == ip.is_ipv4() || (socket.is_ipv6() && socket.ip().is_unspecified())
 }
 
 fn alone(set: &str, missing: &str) -> Error {

@@ -180,6 +180,30 @@ fn nat1to1_wins_over_the_public_ip_and_all_of_it_is_announced() {
     assert_eq!(announced, ["198.51.100.7", "2001:db8::7"]);
 }
 
+/// Where no socket carries any of the announced addresses, no viewer could ever connect.
+#[test]
+fn announced_addresses_need_a_socket_that_carries_one_of_them() {
+    let nat = |ips, listen| {
+        let listen = (CORERTC_OPT_UDP_LISTEN, listen);
+        with_texts(&[(CORERTC_OPT_NAT1TO1_IPS, ips), listen])
+    };
+    assert_eq!(
+        fault(&nat("2001:db8::1, 2001:db8::2", "0.0.0.0:0")),
+        "NAT1TO1_IPS: 2001:db8::1 needs an IPv6 socket in UDP_LISTEN"
+    );
+    assert_eq!(
+        fault(&nat("192.0.2.1", "[2001:db8::9]:0")),
+        "NAT1TO1_IPS: 192.0.2.1 needs an IPv4 socket in UDP_LISTEN"
+    );
+    let public = with_texts(&[(CORERTC_OPT_PUBLIC_IP, "2001:db8::1")]);
+    assert!(fault(&public).starts_with("PUBLIC_IP: 2001:db8::1 needs"));
+    for listen in ["[::]:0", "0.0.0.0:0,[::]:0", "192.0.2.9:0,[2001:db8::9]:0"] {
+        let both = nat("192.0.2.1,2001:db8::1", listen);
+        assert!(both.settings().is_ok(), "{listen}");
+    }
+    assert!(nat("192.0.2.1,2001:db8::1", "0.0.0.0:0").settings().is_ok());
+}
+
 #[test]
 fn the_common_token_covers_both_actions_and_a_special_one_wins() {
     let both = (CORERTC_OPT_AUTH_TOKEN, "both");

@@ -27,6 +27,16 @@ pub(super) fn place<T>(pointer: *mut T, name: &str) -> Result<*mut T, Error> {
     Ok(pointer)
 }
 
+/// A place for a handle, NULL from here on: before anything else is looked at, so that a caller who forgot the size of
+/// its error struct finds no stale pointer there.
+pub(super) fn cleared<T>(pointer: *mut *mut T) -> *mut *mut T {
+    if !pointer.is_null() && pointer.is_aligned() {
+        // SAFETY: not NULL and aligned; the caller lends it for the call.
+        unsafe { pointer.write(std::ptr::null_mut()) };
+    }
+    pointer
+}
+
 /// Bytes; NULL with length 0 is empty.
 pub(super) fn bytes<'a>(pointer: *const u8, len: usize, name: &str) -> Result<&'a [u8], Error> {
     length(len, name)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::abi::{corertc_error, corertc_status};
-use super::arguments::{bytes, handle, place, text};
+use super::arguments::{bytes, cleared, handle, place, text};
 use super::boundary::{release, status, value};
 use super::output::Output;
 use super::request;
@@ -77,10 +77,9 @@ pub unsafe extern "C" fn corertc_http_handle(
     out: *mut *mut corertc_response,
     err: *mut corertc_error,
 ) -> corertc_status {
+    let out = cleared(out);
     status(err, || {
         let out = place(out, "out")?;
-        // SAFETY: not NULL and aligned; the caller lends it for the call.
-        unsafe { out.write(std::ptr::null_mut()) };
         let subsystem = handle(subsystem, "subsystem")?;
         let request = request::parse(
             text(method, method_len, "method")?,
@@ -96,7 +95,7 @@ pub unsafe extern "C" fn corertc_http_handle(
             headers: request::header_lines(answer.headers()),
             body: answer.into_body(),
         };
-        // SAFETY: as above.
+        // SAFETY: not NULL and aligned; the caller lends it for the call.
         unsafe { out.write(Box::into_raw(Box::new(response))) };
         Ok(())
     })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::abi::{corertc_error, corertc_status};
-use super::arguments::{handle, place};
+use super::arguments::{cleared, handle, place};
 use super::boundary::{release, status, value};
 use super::callback::Callbacks;
 use super::callback::thread::CallbackThread;
@@ -81,12 +81,11 @@ pub unsafe extern "C" fn corertc_subsystem_new(
     out: *mut *mut corertc_subsystem,
     err: *mut corertc_error,
 ) -> corertc_status {
+    let out = cleared(out);
     status(err, || {
         let out = place(out, "out")?;
-        // SAFETY: not NULL and aligned; the caller lends it for the call.
-        unsafe { out.write(std::ptr::null_mut()) };
         let subsystem = corertc_subsystem::start(handle(config, "config")?)?;
-        // SAFETY: as above.
+        // SAFETY: not NULL and aligned; the caller lends it for the call.
         unsafe { out.write(Box::into_raw(Box::new(subsystem))) };
         Ok(())
     })

@@ -7,10 +7,11 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use ::http::{Request, Response, StatusCode};
+use ::http::header::{EXPECT, ORIGIN};
+use ::http::{HeaderMap, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,15 +19,17 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::seats::{Seat, Seats};
 use super::tls::Tls;
 use super::{HttpError, MetricsText, answer, count};
 use crate::signal::problem::problem;
 use crate::signal::{Signal, cors, exchange};
 
-/// Connections served at once; more wait in the kernel's backlog.
+/// Connections at once. A further one takes the place of whoever has asked for nothing longest, or waits in the kernel's
+/// backlog while all are being answered.
 const CONNECTIONS_MAX: usize = 1024;
 /// Bytes of request line and headers together.
 const HEAD_MAX: usize = 32 * 1024;
@@ -136,25 +139,30 @@ struct Server {
 
 impl Server {
     async fn run(self, listener: TcpListener) {
-        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let seats = Seats::new(CONNECTIONS_MAX);
         let mut connections = JoinSet::new();
         let mut stopped = self.stopped.clone();
         loop {
             let accepted = async {
-                // The semaphore is never closed.
-                let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
-                Some((listener.accept().await, permit))
+                seats.free().await;
+                listener.accept().await
             };
             tokio::select! {
                 _ = stop(&mut stopped) => break,
                 // Ended connections give back what they held.
                 Some(_) = connections.join_next() => {}
-                Some((accepted, permit)) = accepted => match accepted {
+                accepted = accepted => match accepted {
                     Ok((stream, peer)) => {
+                        let (seat, displaced) = seats.take();
+                        if displaced {
+                            self.signal.counters.http_displaced.inc();
+                        }
                         let server = self.clone();
                         connections.spawn(async move {
-                            server.connection(stream, peer).await;
-                            drop(permit);
+                            tokio::select! {
+                                () = seat.displaced() => {}
+                                () = server.connection(stream, peer, &seat) => {}
+                            }
                         });
                     }
                     // Out of descriptors, or a peer gone again: others may fare better in a moment.
@@ -169,13 +177,13 @@ impl Server {
         while connections.join_next().await.is_some() {}
     }
 
-    async fn connection(self, stream: TcpStream, peer: SocketAddr) {
+    async fn connection(self, stream: TcpStream, peer: SocketAddr, seat: &Seat) {
         let _ = stream.set_nodelay(true);
         // RFC 5482: bounds how long an answer may lie unread, a closed window included.
         let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(STUCK_MAX));
         let mut stopped = self.stopped.clone();
         let Some(tls) = self.tls.clone() else {
-            return self.serve(stream, peer).await;
+            return self.serve(stream, peer, seat).await;
         };
         let tls = tls.acceptor(Instant::now());
         let limit = self.signal.settings.http_timeout;
@@ -183,13 +191,13 @@ impl Server {
             _ = stop(&mut stopped) => {}
             shaken = tokio::time::timeout(limit, tls.accept(stream)) => {
                 if let Ok(Ok(stream)) = shaken {
-                    self.serve(stream, peer).await;
+                    self.serve(stream, peer, seat).await;
                 }
             }
         }
     }
 
-    async fn serve<S>(self, stream: S, peer: SocketAddr)
+    async fn serve<S>(self, stream: S, peer: SocketAddr, seat: &Seat)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -200,7 +208,7 @@ impl Server {
         let service = service_fn(move |request: Request<Incoming>| {
             let remote_addr = remote_addr.clone();
             async move {
-                let response = server.request(request, remote_addr).await;
+                let response = server.request(request, remote_addr, seat).await;
                 Ok::<_, Infallible>(response.map(Full::new))
             }
         });
@@ -219,12 +227,24 @@ impl Server {
     }
 
     /// Reads the body within its limits, then answers.
-    async fn request(&self, request: Request<Incoming>, remote_addr: String) -> Response<Bytes> {
+    async fn request(
+        &self,
+        request: Request<Incoming>,
+        remote_addr: String,
+        seat: &Seat,
+    ) -> Response<Bytes> {
         let signal = &self.signal;
         let (head, body) = request.into_parts();
-        let limited = Limited::new(body, signal.settings.http_body_max).collect();
-        let mut refusal = match tokio::time::timeout(signal.settings.http_timeout, limited).await {
+        let body_max = signal.settings.http_body_max;
+        // RFC 9110 §10.1.1: who asks before sending too much is told at once; reading would say 100 (Continue).
+        let too_much = body.size_hint().lower() > body_max as u64;
+        if too_much && head.headers.contains_key(EXPECT) {
+            return self.refused(&head.headers, exchange::too_large(signal));
+        }
+        let limited = Limited::new(body, body_max).collect();
+        let refusal = match tokio::time::timeout(signal.settings.http_timeout, limited).await {
             Ok(Ok(body)) => {
+                let _answering = seat.answering();
                 let request = Request::from_parts(head, body.to_bytes());
                 return answer(signal, &self.metrics, request, remote_addr).await;
             }
@@ -235,7 +255,13 @@ impl Server {
                 "the body took longer than HTTP_TIMEOUT_MS",
             ),
         };
-        let origin = head.headers.get(::http::header::ORIGIN);
+        self.refused(&head.headers, refusal)
+    }
+
+    /// What was answered before the request was whole: readable for pages, and counted, as any answer.
+    fn refused(&self, headers: &HeaderMap, mut refusal: Response<Bytes>) -> Response<Bytes> {
+        let signal = &self.signal;
+        let origin = headers.get(ORIGIN);
         cors::expose(&signal.settings.cors_origins, origin, &mut refusal);
         count(&signal.counters, refusal.status());
         refusal

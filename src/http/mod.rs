@@ -5,6 +5,7 @@
 
 mod listener;
 mod pages;
+mod seats;
 mod tls;
 
 use std::sync::Arc;
@@ -48,10 +49,20 @@ pub async fn answer(
         http: request,
         remote_addr,
     };
+    // Neither path nor query: session URLs and tokens are secrets.
+    let (method, remote) = (request.http.method().clone(), request.remote_addr.clone());
+    let is_head = request.http.method() == Method::HEAD;
     let response = match read_only(signal, metrics, &request).await {
         Some(response) => response,
         None => signal.handle(request).await,
     };
+    // A host sends what it is given: errors, too, are without their body then.
+    let response = match is_head && !response.body().is_empty() {
+        true => without_body(response),
+        false => response,
+    };
+    let status = response.status().as_u16();
+    tracing::debug!(%method, status, remote, "answered");
     count(&signal.counters, response.status());
     response
 }
@@ -96,14 +107,16 @@ async fn read_only(
         "" if settings.pages => {
             let last = settings.path_prefix.rsplit('/').next().unwrap_or("");
             let response = plain(StatusCode::PERMANENT_REDIRECT, Bytes::new());
-            with(response, LOCATION, &format!("{last}/"))
+            // The query may hold the token (P025).
+            let query = request.http.uri().query();
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            with(response, LOCATION, &format!("{last}/{query}"))
         }
         _ if settings.pages => pages::page(signal, path, request).await?,
         _ => return None,
     };
     Some(match *request.http.method() {
-        Method::GET => response,
-        Method::HEAD => without_body(response),
+        Method::GET | Method::HEAD => response,
         _ => method_not_allowed(READ_METHODS),
     })
 }

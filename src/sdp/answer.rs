@@ -92,7 +92,7 @@ fn write_with(
 ) -> String {
     let stands = |index: &usize| {
         chosen.iter().any(|media| media.index == *index)
-            || (params.inactive && missing::stands(&offer.media[*index]))
+            || (params.inactive && missing::stands(offer, &offer.media[*index]))
     };
     let accepted_sections: Vec<usize> = (0..offer.media.len()).filter(stands).collect();
     let mut out = Lines(String::with_capacity(4096));
@@ -108,7 +108,7 @@ fn write_with(
                     write_candidates(&mut out, candidates);
                 }
             }
-            None if params.inactive && missing::stands(section) => {
+            None if params.inactive && missing::stands(offer, section) => {
                 missing::write(&mut out, section, |out| credentials(out, offer, params));
                 if std::mem::take(&mut first) {
                     write_candidates(&mut out, candidates);

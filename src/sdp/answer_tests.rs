@@ -117,6 +117,27 @@ fn a_video_only_stream_rejects_audio() {
     );
 }
 
+/// P086: answered inactive where the option says so, but never into a group it was not offered in (RFC 9143 §7.3.1).
+#[test]
+fn a_missing_medium_is_inactive_in_the_bundle_only() {
+    let candidates = [SocketAddr::from(([192, 0, 2, 1], 5000))];
+    let params = AnswerParams {
+        inactive: true,
+        ..params(&candidates)
+    };
+    let inactive = |text: &str| {
+        let offer = Offer::parse(text).expect("a valid offer");
+        let chosen = choose_playback(&offer, None, facts(Codec::Opus)).expect("audio");
+        write_answer(&offer, &chosen, &params)
+    };
+    let text = inactive(CHROMIUM);
+    assert!(has(&text, "a=group:BUNDLE 0 1") && text.contains("\r\nm=video 9 "));
+    let text = inactive(&CHROMIUM.replace("a=group:BUNDLE 0 1", "a=group:BUNDLE 1"));
+    assert!(has(&text, "a=group:BUNDLE 1") && text.contains("\r\nm=video 0 "));
+    let audio = text.split("m=audio").nth(1).expect("an audio section");
+    assert!(audio.contains("a=candidate:1 "));
+}
+
 /// P087: a data channel is rejected, not refused.
 #[test]
 fn a_data_channel_section_is_rejected_alone() {

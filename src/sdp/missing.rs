@@ -1,11 +1,14 @@
 //! m-sections of media the stream lacks, answered as inactive (P086): for players that stumble over a rejected one.
 
 use super::answer::{Lines, mid};
-use super::offer::{Direction, MediaOffer};
+use super::offer::{Direction, MediaOffer, Offer};
 
-/// Whether a section can stand in the answer without a track: audio or video over RTP that the player wants.
-pub(super) fn stands(section: &MediaOffer) -> bool {
-    matches!(section.kind.as_str(), "audio" | "video")
+/// Whether a section can stand in the answer without a track: audio or video over RTP that the player wants, on the one
+/// transport there is (RFC 9143 §7.3.1: the answer's group has no section that the offer's hasn't).
+pub(super) fn stands(offer: &Offer, section: &MediaOffer) -> bool {
+    let bundled = offer.bundle.as_ref();
+    bundled.is_some_and(|mids| mids.contains(&section.mid))
+        && matches!(section.kind.as_str(), "audio" | "video")
         && !section.rejected
         && !section.codecs.is_empty()
         && section.direction != Direction::Inactive

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::config::carries;
 use crate::net::interface_addresses;
 
 /// The candidates, best first: IPv4, then IPv6, loopback last. `announce` (NAT1TO1_IPS, PUBLIC_IP) wins over the
@@ -28,11 +29,6 @@ pub(super) fn candidates(bound: &[SocketAddr], announce: &[IpAddr]) -> Vec<Socke
     }
     candidates.sort_by_key(|candidate| (candidate.ip().is_loopback(), candidate.is_ipv6()));
     candidates
-}
-
-/// Whether packets to `ip` can arrive at `socket`: `[::]` is dual-stack.
-fn carries(socket: &SocketAddr, ip: IpAddr) -> bool {
-    socket.is_ipv4() == ip.is_ipv4() || (socket.is_ipv6() && socket.ip().is_unspecified())
 }
 
 #[cfg(test)]

@@ -78,7 +78,8 @@ pub(super) async fn start(
     inserted.inspect_err(|_| shared.counters.sessions_refused.inc())?;
     shared.counters.sessions_total.inc();
     let (events, from_shard) = mpsc::channel(EVENTS_MAX);
-    point.new_publisher(rids(&chosen));
+    let brings = |media| chosen.iter().any(|answer| answer.media == media);
+    point.new_publisher([Media::Video, Media::Audio].map(brings), rids(&chosen));
     let publisher = shared.fanout.add_publisher(NewPublisher {
         setup: setup(credentials, point, offer, &chosen, &drawn),
         point: point.clone(),

@@ -120,10 +120,28 @@ impl StreamInfo {
 }
 
 impl Stream {
-    /// Another publisher takes the stream on: its tracks may be others. None until its first packet comes.
-    pub(super) fn begins_anew(&self, since: Option<Instant>) {
+    /// Another publisher takes the stream on and brings these media (video, audio). Nothing of it came yet; what it does not
+    /// bring is waited for by nobody.
+    pub(super) fn is_taken_on(&self, [video, audio]: [bool; 2]) {
+        let expectation = self.expectation();
         self.info.send_if_modified(|info| {
-            info.live_since = since;
+            let before = *info;
+            info.expected = (
+                video && expectation.video.is_some(),
+                audio && expectation.audio.is_some(),
+            );
+            info.video = info.video.filter(|_| video);
+            info.audio = info.audio.filter(|_| audio);
+            let differs = *info != before;
+            info.live_since = None;
+            differs
+        });
+    }
+
+    /// The first packet of that publisher has come.
+    pub(super) fn begins(&self, now: Instant) {
+        self.info.send_if_modified(|info| {
+            info.live_since = Some(now);
             false
         });
     }

@@ -36,6 +36,8 @@ pub struct Ingest {
     last_out: Option<Instant>,
     /// Wrong-kind warnings given: per port (video, audio, both), for the other leg's type and for a stranger's.
     warned_kind: [[bool; 2]; 3],
+    /// What the present publisher has of the tracks.
+    brings: [bool; 2],
 }
 
 impl Ingest {
@@ -58,6 +60,7 @@ impl Ingest {
             out: Vec::new(),
             last_out: None,
             warned_kind: [[false; 2]; 3],
+            brings: [true; 2],
         }
     }
 
@@ -66,6 +69,11 @@ impl Ingest {
     pub(super) fn follow_reports(&mut self) {
         self.timeline.follow_reports();
         self.tracks.iter_mut().flatten().for_each(Track::hurry);
+    }
+
+    /// A publisher has these media (video, audio): a warning that one fell silent is about them only.
+    pub(super) fn brings(&mut self, media: [bool; 2]) {
+        self.brings = media;
     }
 
     /// Part of a frame has come, the rest is on its way.
@@ -148,7 +156,8 @@ impl Ingest {
         };
         let [video, audio] =
             [Media::Video, Media::Audio].map(|it| self.tracks[it as usize].is_some());
-        self.health.packet(media, video && audio, &self.stream, now);
+        let both = video && audio && self.brings == [true; 2];
+        self.health.packet(media, both, &self.stream, now);
         let (track, mut around) = self.split(media as usize);
         let Some(track) = track else { return };
         let payload = &datagram[header.payload.clone()];

@@ -140,6 +140,7 @@ impl IngestPoint {
         );
         // What is known of one layer holds for the others: a viewer is answered at once.
         let info = self.stream.info();
+        layer.stream.is_taken_on(info.expected.into());
         layer.stream.set_track(Media::Video, info.video);
         layer.stream.set_track(Media::Audio, info.audio);
         let parent = Arc::downgrade(self);
@@ -177,7 +178,7 @@ impl IngestPoint {
         let mut way_in = self.lock();
         way_in.heard = Some(now);
         if std::mem::take(&mut way_in.unheard) {
-            self.stream.begins_anew(Some(now));
+            self.stream.begins(now);
         }
         way_in.ingest.datagram(None, datagram, now);
     }
@@ -210,15 +211,17 @@ impl IngestPoint {
         self.lock().heard
     }
 
-    /// Another publisher sends from now on: its SSRCs are taken at once, the line goes on. `rids` are its simulcast layers.
-    pub fn new_publisher(&self, rids: Vec<String>) {
+    /// Another publisher sends from now on: its SSRCs are taken at once, the line goes on. `media` is what it brings (video,
+    /// audio), `rids` are its simulcast layers.
+    pub fn new_publisher(&self, media: [bool; 2], rids: Vec<String>) {
         let mut way_in = self.lock();
         way_in.ingest.expect(self.expectation);
+        way_in.ingest.brings(media);
         way_in.unheard = true;
         drop(way_in);
-        self.stream.begins_anew(None);
+        self.stream.is_taken_on(media);
         for layer in self.open_layers() {
-            layer.point.new_publisher(Vec::new());
+            layer.point.new_publisher(media, Vec::new());
         }
         self.set_layers(Some(rids));
     }

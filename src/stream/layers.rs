@@ -167,7 +167,7 @@ mod tests {
     fn a_layer_is_there_while_its_publisher_has_it_and_anyone_plays_it() {
         let (point, mut now) = (point(), Instant::now());
         assert_eq!(point.layer("h").err(), Some(NoLayer::NoPublisher));
-        point.new_publisher(vec!["l".to_owned(), "h".to_owned()]);
+        point.new_publisher([true; 2], vec!["l".to_owned(), "h".to_owned()]);
         let there = vec!["l".to_owned(), "h".to_owned()];
         assert_eq!(point.layer("x").err(), Some(NoLayer::Unknown(there)));
         let version = point.layers_version();
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_layer_ends_with_its_ingest() {
         let point = point();
-        point.new_publisher(vec!["h".to_owned()]);
+        point.new_publisher([true; 2], vec!["h".to_owned()]);
         let layer = point.layer("h").expect("a layer");
         point.end();
         assert!(layer.stream().info().ended);

@@ -24,11 +24,13 @@
 //! A *publisher* is not told T0, and its first reports come up to a second after its first packets: both media are placed
 //! by arrival. Its reports then tell how far each medium's line is from the publisher's own wall clock; where the two
 //! differ the picture is out of sync, and video moves until they are equal, at most a quarter of each frame's step, so
-//! that no timestamp goes back and none jumps. This goes on for ever: sound cards and system clocks drift apart.
+//! that no timestamp goes back and none jumps. This goes on for ever: sound cards and system clocks drift apart. Where its
+//! timestamps jump, or turn out to have stood still in a pause, the line goes by arrival.
 
 use std::time::{Duration, Instant};
 
 use super::report::SenderReport;
+use super::stall::Stall;
 use crate::rtp::Media;
 
 /// Joins the segment of the other medium if that one sent this recently; else it is another run's.
@@ -80,6 +82,7 @@ pub(super) struct TrackLine {
     ticks: i64,
     furthest: Option<i64>,
     last_at: Option<Instant>,
+    stall: Stall,
 }
 
 /// How a packet's time stands to the one before it.
@@ -172,6 +175,7 @@ impl Timeline {
         track.segment = self.segment.as_ref().map_or(0, |segment| segment.number);
         track.last_rtp = rtp;
         track.ticks = ticks;
+        track.stall.forget();
         self.note(track, now);
     }
 
@@ -180,19 +184,32 @@ impl Timeline {
         let step = rtp.wrapping_sub(track.last_rtp) as i32;
         track.last_rtp = rtp;
         let passed_us = track.last_at.map_or(0, |at| micros_since(at, now));
-        let kind = match to_us(i64::from(step), track.rate) {
+        let step_us = to_us(i64::from(step), track.rate);
+        let mut kind = match step_us {
             us if us > passed_us + JUMP_AHEAD_US || us < -JUMP_BACK_US => Step::Jump,
+            // Sound has no B-frames.
+            us if us < 0 && self.follows_reports() && track.media == Media::Audio => Step::Jump,
             us if us < 0 => Step::Back,
             _ => Step::Forwards,
         };
-        match &mut self.follows {
-            Some(offsets) if kind == Step::Jump => {
+        let by_clock = i64::from(step);
+        let by_arrival = self.follows.is_some().then(|| match kind {
+            Step::Jump => Some(to_ticks(passed_us, track.rate).max(1)),
+            _ => {
+                let owed_us = track.stall.step(step_us, passed_us, now)?;
+                Some(by_clock + to_ticks(owed_us, track.rate))
+            }
+        });
+        match (by_arrival.flatten(), &mut self.follows) {
+            (Some(ticks), Some(offsets)) => {
+                kind = Step::Jump;
+                track.stall.forget();
                 // Its reports until now spoke of the time before.
                 offsets[track.media as usize] = None;
-                track.ticks += to_ticks(passed_us, track.rate).max(1);
+                track.ticks += ticks;
             }
             _ => {
-                track.ticks += i64::from(step);
+                track.ticks += by_clock;
                 self.resync(track, step);
             }
         }
@@ -292,6 +309,7 @@ impl TrackLine {
             ticks: 0,
             furthest: None,
             last_at: None,
+            stall: Stall::default(),
         }
     }
 

@@ -16,6 +16,7 @@ mod params;
 pub mod registry;
 mod reorder;
 mod report;
+mod stall;
 mod track;
 mod verify;
 mod warnings;

@@ -32,6 +32,7 @@ impl Subsystem {
         };
         if let Some(running) = &self.running {
             running.close(&mut deadline)?;
+            tracing::info!("subsystem closed");
         }
         work.done();
         Ok(())

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::config::{ProcessSettings, Settings};
+use crate::config::{self, ProcessSettings, Settings};
 use crate::error::Error;
 use crate::events::Events;
 use crate::fanout::Fanout;
@@ -87,7 +87,9 @@ impl Subsystem {
         let settings = Arc::new(settings);
         let (events, counters) = (Events::default(), Arc::new(Counters::default()));
         let running = if settings.enable {
-            Some(Running::start(&settings, &events, &counters, hooks)?)
+            let running = Running::start(&settings, &events, &counters, hooks)?;
+            tracing::info!(udp = ?running.udp, "subsystem started");
+            Some(running)
         } else {
             None
         };
@@ -143,7 +145,11 @@ impl Subsystem {
             return Err(closed());
         }
         match &self.running {
-            Some(running) => running.living.processes.start(id, settings),
+            Some(running) => {
+                let legs = running.living.processes.start(id, settings)?;
+                log_start("process started", id, &legs);
+                Ok(legs)
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -151,9 +157,11 @@ impl Subsystem {
     /// Viewers leave, teardown runs, sockets close. NotFound for an unknown id.
     pub fn process_stop(&self, id: &str) -> Result<(), Error> {
         match &self.running {
-            Some(running) => running.living.processes.stop(id),
-            None => Err(errors::unknown(id)),
+            Some(running) => running.living.processes.stop(id)?,
+            None => return Err(errors::unknown(id)),
         }
+        tracing::info!(stream = id, "process stopped");
+        Ok(())
     }
 
     /// Processes with egress legs.
@@ -183,14 +191,20 @@ impl Subsystem {
             return Err(closed());
         }
         match &self.running {
-            Some(running) => running.living.inputs.start(id, settings),
+            Some(running) => {
+                let legs = running.living.inputs.start(id, settings)?;
+                log_start("input started", id, &legs);
+                Ok(legs)
+            }
             None => Ok(Vec::new()),
         }
     }
 
     /// The publisher leaves, whip_teardown runs, FFmpeg's input ends. NotFound for an unknown id.
     pub fn input_stop(&self, id: &str) -> Result<(), Error> {
-        self.inputs(id)?.stop(id)
+        self.inputs(id)?.stop(id)?;
+        tracing::info!(stream = id, "input stopped");
+        Ok(())
     }
 
     /// Asks the publisher for a key frame. NotFound for an unknown id.
@@ -222,7 +236,11 @@ impl Subsystem {
             return Err(closed());
         }
         match &self.running {
-            Some(running) => running.serve.listen(parsed),
+            Some(running) => {
+                let port = running.serve.listen(parsed)?;
+                tracing::info!(ip = %parsed.ip(), port, "listening");
+                Ok(port)
+            }
             None => Ok(0),
         }
     }
@@ -285,6 +303,12 @@ impl Running {
             counters.clone(),
         )
         .map_err(|error| Error::Io(error.to_string()))?;
+        for ip in &settings.announce {
+            let carried = |socket: &SocketAddr| config::carries(socket, *ip);
+            if !settings.udp_listen.iter().any(carried) {
+                tracing::warn!(%ip, "no socket of UDP_LISTEN carries this address: viewers are not told it");
+            }
+        }
         let udp = fanout.local_addrs();
         let sessions = Sessions::new(
             runtime.clone(),
@@ -362,4 +386,9 @@ impl Running {
 
 fn closed() -> Error {
     Error::State("the subsystem is closed".to_owned())
+}
+
+fn log_start(what: &str, stream: &str, legs: &[Leg]) {
+    let port = legs.first().map(|leg| leg.rtp_port);
+    tracing::info!(stream, port, "{what}");
 }

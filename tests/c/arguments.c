@@ -40,6 +40,7 @@ static void configs(void)
 {
   corertc_config *config = corertc_config_new();
   corertc_subsystem *made = (corertc_subsystem *)&len;
+  corertc_response *response;
   CHECK(config != NULL);
   CHECK_STATUS(corertc_config_set_str(NULL, CORERTC_OPT_PUBLIC_IP, TEXT("x")), INVALID);
   CHECK_STATUS(corertc_config_set_str(config, CORERTC_OPT_AUTH_TOKEN, NULL, 1), INVALID);
@@ -67,6 +68,12 @@ static void configs(void)
   CHECK(err.size == 3);
   err.size = 1u << 30;
   CHECK_STATUS(corertc_config_validate(config, &err), INVALID);
+  /* Whatever is wrong, what a call would have made is NULL. */
+  CHECK_STATUS(corertc_subsystem_new(config, &made, &err), INVALID);
+  CHECK(made == NULL);
+  response = (corertc_response *)&len;
+  CHECK_STATUS(corertc_http_handle(NULL, TEXT("GET"), TEXT("/"), NULL, 0, NULL, 0, NULL, 0, 0, &response, &err), INVALID);
+  CHECK(response == NULL);
   err.size = sizeof err;
 
   CHECK_STATUS(corertc_subsystem_new(config, NULL, &err), INVALID);

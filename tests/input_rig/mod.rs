@@ -51,7 +51,7 @@ pub(crate) const PICTURE_AND_TONE: Publish = Publish {
 impl Publisher {
     pub(crate) fn start(host: &Host, id: &str, what: Publish) -> Self {
         let point = host.subsystem.ingests().unwrap().find(id).unwrap();
-        point.new_publisher(Vec::new());
+        point.new_publisher([what.video, what.audio], Vec::new());
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket
             .set_read_timeout(Some(Duration::from_millis(50)))

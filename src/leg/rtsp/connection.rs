@@ -1,6 +1,6 @@
 //! One RTSP connection: FFmpeg's requests in, responses and interleaved packets out, as fast as FFmpeg takes them.
 //!
-//! DESCRIBE is answered when the first key frame is there: its parameter sets stand in the answer, and it is the first
+//! DESCRIBE is answered when the first key frame is there (the first sound of a publisher without picture): its parameter sets stand in the answer, and it is the first
 //! thing FFmpeg gets after PLAY. Frames are taken from the queue only while nothing waits to be written, so that an FFmpeg
 //! that stalls loses whole frames there, never a part of one here.
 
@@ -13,12 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::rtp::Media;
 use crate::stream::{FrameBatch, Sink};
 
 use super::super::input;
 use super::super::send::kept::since_keyframe;
-use super::super::send::line::{Line, parameters};
+use super::super::send::line::{Line, parameters, starts};
 use super::super::send::queue::{Outlet, queue};
 use super::interleaved::{Interleaved, frame};
 use super::message::{self, Request, Taken};
@@ -30,6 +29,8 @@ const SETUP_MAX: Duration = Duration::from_secs(10);
 const KEYFRAME_EVERY: Duration = Duration::from_secs(1);
 /// How long the last words may take.
 const GOODBYE_MAX: Duration = Duration::from_millis(300);
+/// Bytes of requests that may wait for the answer to a DESCRIBE.
+const WAITING_MAX: usize = 16 << 10;
 /// Bytes put together for one write at most, but for the frame that goes over it.
 const WRITE_MAX: usize = 64 << 10;
 
@@ -103,7 +104,6 @@ impl Connection {
                 read = from.read(&mut chunk) => match read {
                     Ok(len @ 1..) => {
                         self.input.extend_from_slice(&chunk[..len]);
-                        self.requests();
                     }
                     _ => break,
                 },
@@ -114,6 +114,7 @@ impl Connection {
                 Some(batch) = next(&mut self.outlet), if wants => self.batch(batch),
                 () = tokio::time::sleep_until(tick.into()) => {}
             }
+            self.requests();
             self.tick();
             if self.playing && self.out.is_empty() {
                 self.pump();
@@ -132,21 +133,26 @@ impl Connection {
         }
     }
 
-    /// Answers every request that is there whole.
+    /// Answers every request that is there whole, in their order (RFC 2326 §9.1): those behind a DESCRIBE wait with it.
     fn requests(&mut self) {
         let mut at = 0;
-        while !self.finished {
+        while !self.finished && self.describe.is_none() {
             match message::take(&self.input[at..]) {
                 Taken::Request(request, len) => {
                     at += len;
                     self.request(&request);
                 }
-                Taken::Frame(len) => at += len,
+                Taken::Passed(len) => at += len,
                 Taken::More => break,
-                Taken::Broken => self.finished = true,
+                Taken::Broken => {
+                    self.out
+                        .extend_from_slice(b"RTSP/1.0 400 Bad Request\r\n\r\n");
+                    self.finished = true;
+                }
             }
         }
         self.input.drain(..at);
+        self.finished |= self.describe.is_some() && self.input.len() > WAITING_MAX;
     }
 
     fn request(&mut self, request: &Request) {
@@ -156,6 +162,9 @@ impl Connection {
             _ if !self.may(path) => {
                 self.respond("404 Not Found", request, "");
                 self.finished = true;
+            }
+            _ if !request.session.is_empty() && request.session != self.session => {
+                self.respond("454 Session Not Found", request, "");
             }
             "OPTIONS" => self.options(request),
             "DESCRIBE" => self.describe(request),
@@ -229,8 +238,8 @@ impl Connection {
     }
 
     fn setup(&mut self, request: &Request) {
-        let number = request.uri.rsplit_once("streamid=");
-        let number = number.and_then(|(_, number)| number.parse::<usize>().ok());
+        let named = request.uri.rsplit_once("streamid=");
+        let number = named.and_then(|(_, number)| number.parse::<usize>().ok());
         let Some(reader) = self.reader.as_mut().filter(|_| !self.playing) else {
             return self.respond("455 Method Not Valid in This State", request, "");
         };
@@ -238,14 +247,12 @@ impl Connection {
         let Some((media, _, _)) = media else {
             return self.respond("404 Not Found", request, "");
         };
-        let Some(channel) = message::interleaved(&request.transport) else {
+        let Some(channel) = message::interleaved(&request.transport, 2 * media as u8) else {
             return self.respond("461 Unsupported Transport", request, "");
         };
         reader.channels[media as usize] = Some(channel);
-        let headers = format!(
-            "Transport: RTP/AVP/TCP;unicast;interleaved={channel}-{}\r\n",
-            channel + 1
-        );
+        let channels = format!("{channel}-{}", channel + 1);
+        let headers = format!("Transport: RTP/AVP/TCP;unicast;interleaved={channels}\r\n");
         self.respond("200 OK", request, &headers);
     }
 
@@ -275,7 +282,7 @@ impl Connection {
             return;
         };
         let video = reader.entry.promise.video.is_some();
-        let starts = batch.keyframe || (batch.media == Media::Audio && !video);
+        let starts = starts(&batch, video, reader.entry.point.stream());
         if self.playing || starts {
             reader.backlog.push_back(batch.clone());
         }
@@ -300,11 +307,7 @@ impl Connection {
         let Some(reader) = &mut self.reader else {
             return;
         };
-        let mut wire = Interleaved {
-            out: &mut self.out,
-            channels: reader.channels,
-            entry: &reader.entry,
-        };
+        let mut wire = Interleaved::new(&mut self.out, reader.channels, &reader.entry);
         let started = reader.line.has_started();
         let (now, wall) = (Instant::now(), SystemTime::now());
         reader.line.batch(batch, now, wall, &mut wire);
@@ -331,11 +334,7 @@ impl Connection {
         }
         // Silence for an FFmpeg that takes nothing would fill the memory.
         if self.playing && self.out.len() < WRITE_MAX {
-            let mut wire = Interleaved {
-                out: &mut self.out,
-                channels: reader.channels,
-                entry: &reader.entry,
-            };
+            let mut wire = Interleaved::new(&mut self.out, reader.channels, &reader.entry);
             reader.line.tick(now, SystemTime::now(), &mut wire);
         }
     }

@@ -7,9 +7,19 @@ use super::Entry;
 
 /// Where a line's packets go: the bytes that wait to be written.
 pub(super) struct Interleaved<'a> {
-    pub(super) out: &'a mut Vec<u8>,
-    pub(super) channels: [Option<u8>; 2],
-    pub(super) entry: &'a Entry,
+    out: &'a mut Vec<u8>,
+    channels: [Option<u8>; 2],
+    entry: &'a Entry,
+}
+
+impl<'a> Interleaved<'a> {
+    pub(super) fn new(out: &'a mut Vec<u8>, channels: [Option<u8>; 2], entry: &'a Entry) -> Self {
+        Self {
+            out,
+            channels,
+            entry,
+        }
+    }
 }
 
 impl Wire for Interleaved<'_> {

@@ -11,6 +11,8 @@ pub(super) struct Request {
     pub(super) uri: String,
     pub(super) cseq: String,
     pub(super) transport: String,
+    /// Empty where it names none.
+    pub(super) session: String,
 }
 
 /// What stands at the beginning of the input.
@@ -18,8 +20,8 @@ pub(super) struct Request {
 pub(super) enum Taken {
     /// A request, and how many bytes it took.
     Request(Request, usize),
-    /// An interleaved frame (FFmpeg's RTCP), to be passed over.
-    Frame(usize),
+    /// An interleaved frame (FFmpeg's RTCP) or an empty line, to be passed over.
+    Passed(usize),
     /// More has to come.
     More,
     /// Not RTSP, or too long.
@@ -33,13 +35,17 @@ pub(super) fn take(input: &[u8]) -> Taken {
             [_, high, low, ..] => {
                 let len = 4 + usize::from(u16::from_be_bytes([*high, *low]));
                 if input.len() >= len {
-                    Taken::Frame(len)
+                    Taken::Passed(len)
                 } else {
                     Taken::More
                 }
             }
             _ => Taken::More,
         };
+    }
+    // RFC 2068 §4.1, which RFC 2326 §4 builds on: empty lines before a request are ignored.
+    if input.starts_with(b"\r\n") {
+        return Taken::Passed(2);
     }
     let window = &input[..input.len().min(HEAD_MAX)];
     let Some(head) = window.windows(4).position(|it| it == b"\r\n\r\n") else {
@@ -84,11 +90,13 @@ fn parse(head: &str) -> Option<(Request, usize)> {
             // It goes back as it is: nothing that could break a header gets in.
             "cseq" => request.cseq = value.parse::<u32>().ok()?.to_string(),
             "transport" => request.transport = value.to_owned(),
+            "session" => request.session = value.split(';').next()?.trim().to_owned(),
             "content-length" => body = value.parse().ok()?,
             _ => {}
         }
     }
-    Some((request, body))
+    // RFC 2326 §12.17: "must be present in all".
+    (!request.cseq.is_empty()).then_some((request, body))
 }
 
 /// The path of a request URI, absolute (`rtsp://host:port/path`) or not.
@@ -99,14 +107,18 @@ pub(super) fn path(uri: &str) -> &str {
     }
 }
 
-/// The first interleaved channel that a Transport header asks for; None where it wants no TCP.
-pub(super) fn interleaved(transport: &str) -> Option<u8> {
+/// The first interleaved channel that a Transport header asks for, `ours` where it leaves the choice to us (RFC 2326
+/// §12.39); None where it wants no TCP.
+pub(super) fn interleaved(transport: &str, ours: u8) -> Option<u8> {
     let wanted = transport
         .split(',')
         .find(|it| it.trim_start().starts_with("RTP/AVP/TCP"))?;
     let channels = wanted
         .split(';')
-        .find_map(|it| it.trim().strip_prefix("interleaved="))?;
+        .find_map(|it| it.trim().strip_prefix("interleaved="));
+    let Some(channels) = channels else {
+        return Some(ours);
+    };
     let first: u8 = channels.split('-').next()?.parse().ok()?;
     (first < u8::MAX).then_some(first)
 }
@@ -143,10 +155,18 @@ mod tests {
             ("DESCRIBE", "2")
         );
         assert_eq!(path(&request.uri), "/s/cam");
-        assert_eq!(take(&input.as_bytes()[len..]), Taken::Frame(6));
+        assert_eq!(take(&input.as_bytes()[len..]), Taken::Passed(6));
         for cut in 0..DESCRIBE.len() {
             assert_eq!(take(&DESCRIBE.as_bytes()[..cut]), Taken::More);
         }
+    }
+
+    #[test]
+    fn empty_lines_before_a_request_are_passed_over() {
+        let input = format!("\r\n{DESCRIBE}");
+        assert_eq!(take(b"\r"), Taken::More);
+        assert_eq!(take(input.as_bytes()), Taken::Passed(2));
+        assert!(matches!(take(&input.as_bytes()[2..]), Taken::Request(..)));
     }
 
     #[test]
@@ -179,14 +199,18 @@ mod tests {
 
     #[test]
     fn a_transport_names_its_channels() {
-        assert_eq!(interleaved("RTP/AVP/TCP;unicast;interleaved=2-3"), Some(2));
+        assert_eq!(
+            interleaved("RTP/AVP/TCP;unicast;interleaved=2-3", 0),
+            Some(2)
+        );
+        let listed = "RTP/AVP;unicast;client_port=1-2,RTP/AVP/TCP;unicast";
+        assert_eq!(interleaved(listed, 6), Some(6), "our choice");
         for none in [
             "RTP/AVP/UDP;unicast;client_port=1-2",
             "",
-            "RTP/AVP/TCP",
             "RTP/AVP/TCP;interleaved=255-256",
         ] {
-            assert_eq!(interleaved(none), None, "{none}");
+            assert_eq!(interleaved(none, 0), None, "{none}");
         }
     }
 
@@ -194,7 +218,7 @@ mod tests {
         #[test]
         fn no_input_panics(input in proptest::collection::vec(any::<u8>(), 0..400), text in "[A-Z]{0,8} [ -~\r\n:]{0,80}") {
             let _ = (take(&input), take(text.as_bytes()));
-            let _ = (path(&text), interleaved(&text));
+            let _ = (path(&text), interleaved(&text, 0));
         }
     }
 }

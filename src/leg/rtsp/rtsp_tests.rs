@@ -251,6 +251,46 @@ fn requests_out_of_order_are_refused_and_the_connection_goes_on() {
 }
 
 #[test]
+fn what_is_asked_behind_a_description_is_answered_behind_it() {
+    let mut rig = rig();
+    let mut client = rig.connect();
+    let path = format!("/{SECRET}/cam");
+    let control = format!("{path}/streamid=0");
+    client.send("DESCRIBE", &path, "");
+    client.send("SETUP", &control, "Transport: RTP/AVP/TCP;unicast\r\n");
+    client.send("PLAY", &path, "Session: 1\r\n");
+    client.send("PLAY", &path, "");
+    // Long enough for an answer that comes too soon; nobody waits for it where it doesn't.
+    client
+        .stream
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .unwrap();
+    assert!(
+        client.stream.read(&mut [0]).is_err(),
+        "an answer before its time"
+    );
+    client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    for _ in 0..20 {
+        rig.publish(3);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for (cseq, status, says) in [
+        (1, 200, "m=audio"),
+        (2, 200, "interleaved=2-3"),
+        (3, 454, ""),
+        (4, 200, ""),
+    ] {
+        let response = client.response();
+        assert!(
+            response.starts_with(&format!("RTSP/1.0 {status} ")),
+            "{response}"
+        );
+        assert!(response.contains(&format!("CSeq: {cseq}\r\n")) && response.contains(says));
+    }
+    assert_eq!(client.frame().0, 3, "a sender report");
+}
+
+#[test]
 fn an_interrupt_and_a_stop_say_goodbye_and_close() {
     let mut rig = rig();
     for stop in [false, true] {

@@ -1,7 +1,7 @@
 //! The line one FFmpeg sees: per medium one SSRC and sequence numbers that never break, on the stream's own timestamps.
 //! Sans-IO: batches and time come in, packets go to a [`Wire`].
 //!
-//! FFmpeg hears nothing before a key frame; then a sender report of each medium (RFC 3550 §6.4.1), so that it places both on
+//! FFmpeg hears nothing before a key frame (where the publisher has no picture, before its sound); then a sender report of each medium (RFC 3550 §6.4.1), so that it places both on
 //! one clock from the first packet on. A publisher's goodbye ends nothing here: FFmpeg would stop reading.
 //!
 //! Where audio was promised and none comes, silence is made: FFmpeg's muxers hold video back until every stream has
@@ -130,7 +130,7 @@ impl Line {
         }
         if !self.started {
             let video = self.tracks[Media::Video as usize].is_some();
-            if !batch.keyframe && (batch.media == Media::Video || video) {
+            if !starts(batch, video, &self.stream) {
                 return;
             }
             self.start(batch, wall);
@@ -297,6 +297,15 @@ impl Track {
         self.next_seq = self.next_seq.wrapping_add(1);
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload.len() as u32);
+    }
+}
+
+/// Whether FFmpeg, which may have been promised `video`, can begin with this batch: a key frame; sound where no picture is
+/// to come, because none was promised or the publisher brings none.
+pub(crate) fn starts(batch: &FrameBatch, video: bool, stream: &Stream) -> bool {
+    match batch.media {
+        Media::Video => batch.keyframe,
+        Media::Audio => !video || !stream.info().expected.0,
     }
 }
 

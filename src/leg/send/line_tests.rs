@@ -60,6 +60,7 @@ impl Sink for Swallow {
 
 /// A line, and a clock that begins when its stream did.
 struct Rig {
+    point: Arc<IngestPoint>,
     line: Line,
     sent: Sent,
     begin: (Instant, SystemTime),
@@ -88,6 +89,7 @@ impl Rig {
         }
         Self {
             line: Line::new(point.stream().clone(), promise),
+            point,
             sent: Sent::default(),
             begin,
         }
@@ -285,6 +287,20 @@ fn a_medium_that_was_not_promised_is_not_sent_and_audio_alone_starts_by_itself()
     rig.audio(40, 3);
     assert_eq!(rig.sent.headers(Media::Audio).len(), 1);
     assert_eq!(rig.line.goodbyes().count(), 1);
+}
+
+#[test]
+fn a_publisher_without_picture_is_heard_where_one_was_promised() {
+    let mut rig = Rig::new(&BOTH);
+    rig.audio(20, 3);
+    assert!(rig.sent.0.is_empty(), "its picture is on its way");
+    rig.point.new_publisher([false, true], Vec::new());
+    rig.audio(40, 3);
+    assert_eq!(rig.sent.headers(Media::Audio).len(), 1);
+    rig.point.new_publisher([true, true], Vec::new());
+    rig.line.restart();
+    rig.audio(60, 3);
+    assert_eq!(rig.sent.headers(Media::Audio).len(), 1);
 }
 
 #[test]

@@ -169,6 +169,8 @@ impl Intake {
                 return true;
             }
             self.switch(index, number, out);
+            // Nobody can begin with what stands in the middle of a group.
+            self.lost(index, now);
         }
         let packet = Packet {
             number,

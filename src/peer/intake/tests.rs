@@ -291,6 +291,19 @@ fn a_sender_may_change_its_ssrc_but_not_use_two_at_once() {
 }
 
 #[test]
+fn a_new_ssrc_is_asked_for_a_key_frame_unless_it_begins_with_one() {
+    for begins in [&DELTA[..], &KEY] {
+        let mut rig = Rig::new(&[]);
+        rig.video(10, &KEY);
+        rig.pass(300);
+        assert_eq!(rig.send(96, 500, 2, &[], begins).len(), 2);
+        let (_, asked, _) = rig.pass(600);
+        let wanted = begins == DELTA;
+        assert_eq!(asked.contains(&2), wanted, "{asked:?}");
+    }
+}
+
+#[test]
 fn reports_of_forwarded_sources_go_on_and_a_goodbye_of_all_ends_it() {
     let mut rig = Rig::new(&[]);
     rig.video(1, &KEY);

@@ -97,6 +97,15 @@ fn a_restart_of_both_legs_is_no_stopped_leg() {
 }
 
 #[test]
+fn what_a_publisher_does_not_bring_has_not_stopped() {
+    let (mut rig, mut video) = (Rig::new(Codec::H264), Sender::video(1));
+    rig.ingest.follow_reports();
+    rig.ingest.brings([true, false]);
+    run(&mut rig, Some(&mut video), None, (0, 8000, 2000));
+    assert!(rig.warnings().is_empty() && rig.stream.warnings().is_empty());
+}
+
+#[test]
 fn a_stream_without_audio_misses_none() {
     let (mut rig, mut video) = (Rig::of_video(Codec::H264), Sender::video(1));
     run(&mut rig, Some(&mut video), None, (0, 8000, 2000));

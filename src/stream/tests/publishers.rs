@@ -175,3 +175,77 @@ fn a_pause_of_the_picture_stays_one() {
     assert_eq!(rig.counters.publish_jumps.value(), 0);
     assert!(skew_ms(&rig, 9980, 9980).abs() <= 1.0);
 }
+
+/// Samples that stop and go on without the time between (a source that is muted): a second later they are where they came.
+#[test]
+fn a_clock_that_stood_still_in_a_pause_is_moved_on() {
+    let mut rig = publishers_rig();
+    let (mut video, mut audio) = (Sender::video(1), Sender::audio(2));
+    for now in (0..12_000_i64).step_by(20) {
+        match now {
+            0..2000 => audio.send(&mut rig, now, true, OPUS),
+            2000..7000 => {}
+            _ => audio.send(&mut rig, now - 5000, true, OPUS),
+        }
+        match now {
+            0 => video.send_keyframe(&mut rig, 0),
+            _ => video.send(&mut rig, now, true, SLICE),
+        }
+        rig.pass_ms(20);
+    }
+    let batches = rig.batches();
+    let audio: Vec<_> = batches
+        .iter()
+        .filter(|it| it.media == Media::Audio)
+        .collect();
+    let apart = |at: usize, ms: i64| {
+        i64::from(audio[at].timestamp.wrapping_sub(audio[0].timestamp)) / 48 - ms
+    };
+    assert_eq!(apart(100, 2000), 0, "it may still be caught up on");
+    assert!(apart(152, 8040).abs() <= 1, "a second later it is not");
+    assert!(apart(audio.len() - 1, 11_980).abs() <= 1);
+    assert_eq!(rig.counters.publish_jumps.value(), 1);
+}
+
+/// A network that held everything back for seconds, and let it through in a burst or faster than it was made.
+#[test]
+fn what_comes_late_but_comes_is_not_moved() {
+    for each_ms in [0, 10] {
+        let mut rig = publishers_rig();
+        let mut audio = Sender::audio(2);
+        let mut sent_at = 0;
+        for made in (0..12_000_i64).step_by(20) {
+            sent_at = match made {
+                0..2000 => made,
+                2000 => 5000,
+                _ => made.max(sent_at + each_ms),
+            };
+            let passed = rig.now.duration_since(rig.stream.clock.0).as_millis() as i64;
+            rig.pass_ms((sent_at - passed).max(0) as u64);
+            audio.send(&mut rig, made, true, OPUS);
+        }
+        rig.pass_ms(5);
+        let batches = rig.batches_of(Media::Audio);
+        let whole = batches[batches.len() - 1]
+            .timestamp
+            .wrapping_sub(batches[0].timestamp);
+        assert_eq!(whole, 11_980 * 48);
+        assert_eq!(rig.counters.publish_jumps.value(), 0);
+    }
+}
+
+/// Sound is in order when it comes here: time that goes back is another time.
+#[test]
+fn sound_never_goes_back() {
+    let mut rig = publishers_rig();
+    let mut audio = Sender::audio(2);
+    for now in (0..4000_i64).step_by(20) {
+        let moved = if now < 2000 { 0 } else { -700 };
+        audio.send(&mut rig, now + moved, true, OPUS);
+        rig.pass_ms(20);
+    }
+    for pair in rig.batches_of(Media::Audio).windows(2) {
+        let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
+        assert_eq!(step, 960);
+    }
+}
