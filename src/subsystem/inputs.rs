@@ -16,7 +16,7 @@ use crate::leg::Leg;
 use crate::leg::four::Four;
 use crate::leg::input::{self, Promise};
 use crate::leg::ports::Ports;
-use crate::leg::rtsp::{RtspInput, RtspServer};
+use crate::leg::rtsp::{Home, RtspInput, RtspServer};
 use crate::leg::send::udp::UdpSender;
 use crate::leg::send::{InputNumbers, keep};
 use crate::session::Sessions;
@@ -268,8 +268,10 @@ impl Inputs {
                     .as_ref()
                     .ok_or_else(|| Error::State("the subsystem is closed".to_owned()))?;
                 let leg = input::rtsp_leg(&promise, *port, secret, id);
-                let sender =
-                    server.serve(secret, promise, point.clone(), numbers.clone(), counters);
+                let fanout = around.fanout.clone();
+                let home: Home = Arc::new(move |task| fanout.spawn_on(key.0, task));
+                let (point, numbers) = (point.clone(), numbers.clone());
+                let sender = server.serve(secret, promise, point, numbers, counters, home);
                 (leg, Sender::Rtsp(sender))
             }
         };

@@ -4,13 +4,12 @@
 //! thing FFmpeg gets after PLAY. Frames are taken from the queue only while nothing waits to be written, so that an FFmpeg
 //! that stalls loses whole frames there, never a part of one here.
 
+mod serving;
+
 use std::collections::VecDeque;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::stream::{FrameBatch, Sink};
@@ -84,45 +83,6 @@ impl Connection {
             playing: false,
             finished: false,
         }
-    }
-
-    /// Serves until either side ends it.
-    pub(super) async fn run(mut self, stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
-        let (mut from, mut to) = stream.into_split();
-        let mut chunk = [0_u8; 4096];
-        loop {
-            let writing = self.written < self.out.len();
-            if self.finished {
-                break;
-            }
-            let wants = !writing && (self.playing || self.describe.is_some());
-            let tick = Instant::now() + self.tick_after();
-            tokio::select! {
-                biased;
-                () = changed(&mut self.told) => self.leave(),
-                read = from.read(&mut chunk) => match read {
-                    Ok(len @ 1..) => {
-                        self.input.extend_from_slice(&chunk[..len]);
-                    }
-                    _ => break,
-                },
-                wrote = to.write(&self.out[self.written..]), if writing => match wrote {
-                    Ok(len @ 1..) => self.wrote(len),
-                    _ => break,
-                },
-                Some(batch) = next(&mut self.outlet), if wants => self.batch(batch),
-                () = tokio::time::sleep_until(tick.into()) => {}
-            }
-            self.requests();
-            self.tick();
-            if self.playing && self.out.is_empty() {
-                self.pump();
-            }
-        }
-        let rest = to.write_all(&self.out[self.written..]);
-        let _ = tokio::time::timeout(GOODBYE_MAX, rest).await;
-        let _ = to.shutdown().await;
     }
 
     fn wrote(&mut self, len: usize) {
@@ -373,24 +333,5 @@ impl Drop for Reader {
             self.entry.numbers.left();
         }
         self.entry.was_closed();
-    }
-}
-
-/// The next frame; never where there is no queue.
-async fn next(outlet: &mut Option<Outlet>) -> Option<Arc<FrameBatch>> {
-    match outlet {
-        Some(outlet) => outlet.next().await,
-        None => pending().await,
-    }
-}
-
-/// The host wants the connection to end; never before it has an input.
-async fn changed(told: &mut Option<watch::Receiver<Told>>) {
-    match told {
-        // Closed: the input is gone.
-        Some(told) => {
-            let _ = told.changed().await;
-        }
-        None => pending().await,
     }
 }

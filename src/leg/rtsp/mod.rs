@@ -9,6 +9,7 @@ mod message;
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,11 @@ pub struct RtspServer {
     accepting: AbortHandle,
 }
 
+/// A future, made on the thread that is to run it.
+pub type Task = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+/// Runs a future on the thread that an input's packets come from.
+pub type Home = Arc<dyn Fn(Task) + Send + Sync>;
+
 /// Inputs by their secret.
 #[derive(Clone, Default)]
 struct Inputs {
@@ -50,6 +56,7 @@ struct Entry {
     point: Arc<IngestPoint>,
     numbers: Arc<InputNumbers>,
     counters: Arc<Counters>,
+    home: Home,
     told: watch::Sender<Told>,
     open: Mutex<usize>,
     closed: Condvar,
@@ -96,7 +103,7 @@ impl RtspServer {
         self.port
     }
 
-    /// From now on the point is read at `/<secret>/…`.
+    /// From now on the point is read at `/<secret>/…`, by connections that play at `home`.
     #[must_use]
     pub fn serve(
         &self,
@@ -105,6 +112,7 @@ impl RtspServer {
         point: Arc<IngestPoint>,
         numbers: Arc<InputNumbers>,
         counters: Arc<Counters>,
+        home: Home,
     ) -> RtspInput {
         let entry = Arc::new(Entry {
             secret: secret.to_owned(),
@@ -112,6 +120,7 @@ impl RtspServer {
             point,
             numbers,
             counters,
+            home,
             told: watch::Sender::new(Told::default()),
             open: Mutex::new(0),
             closed: Condvar::new(),
@@ -219,8 +228,7 @@ async fn accept(listener: TcpListener, inputs: Inputs) {
         };
         let connection = Connection::new(inputs.clone());
         tokio::spawn(async move {
-            connection.run(stream).await;
-            drop(permit);
+            connection.run(stream, permit).await;
         });
     }
 }

@@ -32,6 +32,19 @@ struct Rig {
     _runtime: Runtime,
 }
 
+/// A thread of its own for each connection that plays.
+fn home() -> Home {
+    Arc::new(|task| {
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(task());
+        });
+    })
+}
+
 fn rig() -> Rig {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -57,6 +70,7 @@ fn rig() -> Rig {
         point.clone(),
         numbers.clone(),
         counters.clone(),
+        home(),
     );
     let _ = Codec::Opus;
     Rig {
