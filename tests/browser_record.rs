@@ -29,7 +29,7 @@ fn record(codec: Codec, mime_type: &str, form: InputTransport) {
         let answer = browser.publish(name, &host.url("/whip/cam"), json!({ "codec": mime_type }));
         assert_eq!(answer["status"], 201, "{answer}");
         browser.until_sent(name, "it connects", |sent| sent.state == "connected");
-        reading.wait_for_bytes(before + 200_000);
+        reading.wait_for_bytes(before + 100_000);
         assert_eq!(browser.unpublish(name, false), 200);
     }
     assert_eq!(input_stats(&host, "cam")["ffmpeg"]["readings"], 1);
@@ -55,13 +55,20 @@ fn h264_over_rtsp() {
 }
 
 #[test]
+#[ignore = "the same with another codec: make check-all"]
 fn h264_over_udp() {
     record(Codec::H264, "video/H264", InputTransport::Udp);
 }
 
 #[test]
+#[ignore = "the same with another codec: make check-all"]
 fn vp8_over_rtsp() {
     record(Codec::Vp8, "video/VP8", InputTransport::Rtsp);
+}
+
+#[test]
+fn vp8_over_udp() {
+    record(Codec::Vp8, "video/VP8", InputTransport::Udp);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 package corertc
 
-const headerHash = "9a0a85aeaa29caeb58388e5ca963c46ee4b43f4803239560755ce57badda38a0"
+const headerHash = "9a046c1aa0cbeb039e5db6d3108639a3a35b5d99c28f1d1760273ae0d1dd5aec"
 
 // subsystemOptions are the CORERTC_OPT_ of the header.
 var subsystemOptions = []option{

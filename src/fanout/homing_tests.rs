@@ -137,7 +137,7 @@ impl Rig {
         self.within(shard, move |shard| shard.publishers.has(key))
     }
 
-    fn send(&mut self, seq: u16) {
+    fn send(&self, seq: u16) {
         let mut header = vec![0x80, 0x80 | 96];
         header.extend(seq.to_be_bytes());
         header.extend((u32::from(seq) * 3000).to_be_bytes());
@@ -159,7 +159,7 @@ impl Rig {
 
 #[test]
 fn it_moves_to_where_its_packets_come_with_all_that_belongs_to_it() {
-    let mut rig = Rig::new();
+    let rig = Rig::new();
     assert!(rig.lives_on(FIRST));
     rig.connect(HOME);
     assert!(rig.lives_on(HOME) && !rig.lives_on(FIRST));
@@ -183,7 +183,7 @@ fn it_moves_to_where_its_packets_come_with_all_that_belongs_to_it() {
 
 #[test]
 fn one_whose_packets_come_where_it_is_stays() {
-    let mut rig = Rig::new();
+    let rig = Rig::new();
     rig.connect(FIRST);
     assert!(rig.lives_on(FIRST) && !rig.lives_on(HOME));
     rig.send(1);
@@ -192,7 +192,7 @@ fn one_whose_packets_come_where_it_is_stays() {
 
 #[test]
 fn what_was_under_way_while_it_moved_reaches_it() {
-    let mut rig = Rig::new();
+    let rig = Rig::new();
     rig.connect(HOME);
     let mut header = vec![0x80, 0x80 | 96];
     header.extend(1_u16.to_be_bytes());

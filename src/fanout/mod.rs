@@ -47,7 +47,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::net::{Demux, Path, Route, bind_group};
+use crate::net::{Demux, Path, PatientSocket, Route, bind_group};
 use crate::peer::ice::credentials::Credentials;
 use crate::peer::srtp::Keys;
 use crate::peer::{LayerNumbers, PublisherSetup, TransportNumbers, ViewerSetup};
@@ -208,6 +208,14 @@ impl Fanout {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| Peer::channel()).unzip();
         let mut threads = Vec::new();
         for (index, (sockets, commands)) in sockets.into_iter().zip(receivers).enumerate() {
+            // Made here: what fails is told to the host, and its descriptors are there on return.
+            let failed =
+                |error: std::io::Error| FanoutError(format!("can't start shard {index}: {error}"));
+            let runtime = runtime::shard_runtime().map_err(failed)?;
+            let inside = runtime.enter();
+            let sockets = sockets.into_iter().map(PatientSocket::new);
+            let sockets = sockets.collect::<std::io::Result<_>>().map_err(failed)?;
+            drop(inside);
             let plan = shard::Plan {
                 index,
                 sockets,
@@ -217,10 +225,6 @@ impl Fanout {
                 idle_timeout,
                 counters: counters.clone(),
             };
-            // Made here: what fails is told to the host, and its descriptors are there on return.
-            let failed =
-                |error: std::io::Error| FanoutError(format!("can't start shard {index}: {error}"));
-            let runtime = runtime::shard_runtime().map_err(failed)?;
             let body = move || tasks::run(&runtime, plan, commands);
             let thread = runtime::spawn_thread(&format!("shard-{index}"), body).map_err(failed)?;
             threads.push(thread);

@@ -32,7 +32,7 @@ const FREED_PER_TICK: usize = 256;
 /// What a shard starts with.
 pub(super) struct Plan {
     pub(super) index: usize,
-    pub(super) sockets: Vec<std::net::UdpSocket>,
+    pub(super) sockets: Vec<PatientSocket>,
     pub(super) peers: Vec<Peer>,
     pub(super) demux: Arc<Demux>,
     pub(super) gso: bool,

@@ -2,7 +2,6 @@
 //! single-threaded runtime, so that they share the shard without a lock.
 
 use std::cell::RefCell;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -29,19 +28,12 @@ type Shared = Rc<RefCell<Shard>>;
 /// Runs a shard until it is told to stop.
 pub(super) fn run(runtime: &Runtime, plan: Plan, commands: mpsc::UnboundedReceiver<Command>) {
     let local = LocalSet::new();
-    runtime.block_on(local.run_until(async move {
-        if let Err(error) = serve(plan, commands).await {
-            tracing::error!(%error, "shard");
-        }
-    }));
+    runtime.block_on(local.run_until(serve(plan, commands)));
 }
 
-async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) -> io::Result<()> {
+async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) {
     let sockets = std::mem::take(&mut plan.sockets);
-    let sockets = sockets
-        .into_iter()
-        .map(|socket| PatientSocket::new(socket).map(Arc::new))
-        .collect::<io::Result<Vec<_>>>()?;
+    let sockets: Vec<_> = sockets.into_iter().map(Arc::new).collect();
     let index = plan.index;
     let shard = Rc::new(RefCell::new(Shard::new(plan, sockets.clone())));
     for (number, socket) in sockets.into_iter().enumerate() {
@@ -51,7 +43,6 @@ async fn serve(mut plan: Plan, commands: mpsc::UnboundedReceiver<Command>) -> io
     tokio::task::spawn_local(clock(shard.clone()));
     tokio::task::spawn_local(publishers(shard.clone()));
     obey(shard, index, commands).await;
-    Ok(())
 }
 
 async fn obey(shard: Shared, index: usize, mut commands: mpsc::UnboundedReceiver<Command>) {
