@@ -23,6 +23,9 @@ const ROUNDS_PER_TURN: usize = 16;
 /// A panic that comes again at once must not take the whole core.
 const AFTER_PANIC: Duration = Duration::from_millis(10);
 
+/// The rest of a frame that comes in one go is slept for, at most so long.
+const NAP_MAX: Duration = Duration::from_micros(200);
+
 type Shared = Rc<RefCell<Shard>>;
 
 /// Runs a shard until it is told to stop.
@@ -69,19 +72,38 @@ async fn receive(shard: Shared, number: u8, socket: Arc<PatientSocket>) {
         if socket.readable().await.is_err() {
             return;
         }
-        while receive_some(&shard, number, &socket, &mut batch) {
-            yield_now().await;
+        loop {
+            while receive_some(&shard, number, &socket, &mut batch) {
+                yield_now().await;
+            }
+            let now = Instant::now();
+            let again = {
+                let mut shard = shard.borrow_mut();
+                shard.guard(|shard| shard.publishers.were_read(number, away, now))
+            };
+            let Some(until) = again.flatten() else {
+                away = socket.look_back().is_err();
+                break;
+            };
+            if until - now > NAP_MAX || !nap(&shard, until).await {
+                away = socket.look_away(until - now).is_ok();
+                break;
+            }
+            away = true;
         }
-        let now = Instant::now();
-        let again = {
-            let mut shard = shard.borrow_mut();
-            shard.guard(|shard| shard.publishers.were_read(number, away, now))
-        };
-        away = match again.flatten() {
-            Some(until) => socket.look_away(until - now).is_ok(),
-            None => socket.look_back().is_err(),
-        };
     }
+}
+
+/// Sleeps where there is nothing else to do: the clocks of sockets and runtime cost more than so short a time is worth.
+async fn nap(shard: &Shared, until: Instant) -> bool {
+    // Whatever else is ready comes first.
+    yield_now().await;
+    let now = Instant::now();
+    let idle = shard.borrow().is_idle(now);
+    if idle {
+        std::thread::sleep(until.saturating_duration_since(now));
+    }
+    idle
 }
 
 /// True where more may wait.
@@ -135,6 +157,12 @@ async fn media(shard: Shared) {
 }
 
 impl Shard {
+    /// Nothing is to be sent now.
+    fn is_idle(&self, now: Instant) -> bool {
+        let due = self.lanes.next_due().into_iter();
+        due.chain(self.joining.next_due()).all(|due| due > now) && self.repairs.is_empty()
+    }
+
     /// What has to wait for live frames: repairs, then viewers that catch up. Gives the time of what comes next.
     fn after_live(&mut self, now: Instant) -> Option<Instant> {
         let live_due = self.lanes.next_due();

@@ -66,7 +66,8 @@ impl PatientSocket {
 
     /// For so long nothing that comes in makes it readable.
     pub fn look_away(&self, time: Duration) -> io::Result<()> {
-        self.set_timer(time)?;
+        // Zero would stop the timer.
+        self.set_timer(time.max(Duration::from_nanos(1)))?;
         if !self.away.swap(true, Ordering::Relaxed) {
             self.watch(EventFlags::empty())?;
         }
