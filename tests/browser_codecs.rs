@@ -156,7 +156,7 @@ fn copied_b_frames_are_named_and_the_viewer_lives() {
     let file = scratch.file("clip.mp4");
     let mut args = PICTURE_AND_TONE.to_vec();
     args.retain(|arg| *arg != "-re");
-    let encoder = "-map 0:v -map 1:a -t 60 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -bf 2 -g 30 -c:a aac";
+    let encoder = "-map 0:v -map 1:a -t 40 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -bf 2 -g 30 -c:a aac";
     args.extend(encoder.split(' '));
     args.push(&file);
     make_file(&args);
